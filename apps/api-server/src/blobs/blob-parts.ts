@@ -1,0 +1,14 @@
+import type { BlobServers } from './blob-servers.js';
+import type { BlobSettings } from './blob-settings.js';
+import type { ReportTrouble } from './blob-trouble.js';
+import type { HotBlobs } from './read/hot-blobs.js';
+import type { SlowServers } from './slow-servers.js';
+
+/** What reading and writing share. */
+export interface BlobParts {
+  servers: BlobServers;
+  settings: BlobSettings;
+  slow: SlowServers;
+  hot: HotBlobs;
+  report: ReportTrouble;
+}

@@ -1,0 +1,93 @@
+export { eachObject, eachVersion } from './each-page.js';
+export type { MetadataStore } from './metadata-store.js';
+export {
+  NOWHERE,
+  layoutOf,
+  missingShards,
+  segmentCount,
+  serverOf,
+  type Blob,
+  type BlobLayout,
+  type NewBlob,
+  type ShardPosition,
+} from './model/blob.js';
+export type {
+  Bucket,
+  CreateBucketRequest,
+  DeleteBucketRequest,
+  UpdateBucketRequest,
+  Versioning,
+} from './model/bucket.js';
+export {
+  NATIVE_BUCKET,
+  NULL_VERSION,
+  newBlobId,
+  newCommitId,
+  newUploadId,
+  toBlake3,
+  toBucketName,
+  toServerId,
+  toSha256,
+  type Blake3,
+  type BlobId,
+  type BucketName,
+  type CommitId,
+  type ServerId,
+  type Sha256,
+  type UploadId,
+  type VersionId,
+} from './model/ids.js';
+export {
+  MAX_PAGE,
+  type CommonPrefix,
+  type Cursor,
+  type ListObjectsRequest,
+  type ListVersionsRequest,
+  type ListedObject,
+  type ListedVersion,
+  type ObjectPage,
+  type VersionPage,
+} from './model/listing.js';
+export {
+  MAX_PART_NUMBER,
+  type AbortUploadRequest,
+  type CompleteUploadRequest,
+  type CompleteUploadResult,
+  type CreateUploadRequest,
+  type ListPartsRequest,
+  type ListUploadsRequest,
+  type PartPage,
+  type PutPartRequest,
+  type PutPartResult,
+  type Upload,
+  type UploadPage,
+  type UploadPart,
+} from './model/multipart.js';
+export { schemeOf, toRedundancy, type Redundancy, type RedundancyScheme } from './model/redundancy.js';
+export type {
+  BlobPage,
+  BucketStats,
+  ClaimRepairsRequest,
+  FreeBlobsRequest,
+  MovedShard,
+  PlaceShardsRequest,
+  Repair,
+  ServerBlobsRequest,
+  Stats,
+} from './model/upkeep.js';
+export type {
+  CommitPutRequest,
+  CommitPutResult,
+  Content,
+  DeleteMarker,
+  DeleteObjectRequest,
+  DeleteObjectResult,
+  DeleteVersionRequest,
+  DeleteVersionResult,
+  FindRequest,
+  ObjectAttributes,
+  ObjectVersion,
+  Precondition,
+  SetTagsRequest,
+  Version,
+} from './model/version.js';

@@ -1,0 +1,1 @@
+export { openPostgresMetadata, type PostgresMetadataOptions } from './open-postgres-metadata.js';

@@ -1,0 +1,1 @@
+export { openSqliteMetadata, type SqliteMetadataOptions } from './open-sqlite-metadata.js';

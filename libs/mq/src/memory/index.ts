@@ -1,0 +1,2 @@
+export { MemoryHub } from './memory-hub.js';
+export { MemoryMessageBus } from './memory-message-bus.js';

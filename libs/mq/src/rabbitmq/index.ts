@@ -1,0 +1,1 @@
+export { RabbitMessageBus, type RabbitMessageBusOptions } from './rabbit-message-bus.js';

@@ -1,0 +1,1 @@
+export { SignedMessageBus, type SignedBusOptions } from './signed-message-bus.js';

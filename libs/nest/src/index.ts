@@ -1,0 +1,14 @@
+export { createApplication, listen, type ApplicationOptions } from './application.js';
+export { busMetrics } from './bus-metrics.js';
+export { drainApplication } from './drain-application.js';
+export { HealthController, READINESS_PROBE, type ReadinessProbe } from './health.controller.js';
+export type { RoutedRequest } from './lean-express-adapter.js';
+export { LocateController, OBJECT_LOCATOR, type ObjectLocator } from './locate.controller.js';
+export { MessageBusTransport } from './message-bus-transport.js';
+export { METRICS_TEXT, MetricsController, type MetricsText } from './metrics.controller.js';
+export { OBJECT_ENDPOINT } from './object-endpoint.js';
+export { openApiDocument } from './openapi/openapi-document.js';
+export { readinessOf, type Dependency } from './readiness.js';
+export { refusedMessages } from './refused-messages.js';
+export { runProgram, type RunningProgram, type RunOptions } from './run-program.js';
+export { Shutdown } from './shutdown.js';

@@ -1,0 +1,127 @@
+import fs from 'node:fs';
+
+/**
+ * The calls that the file store makes of the operating system: the seam where tests inject faults.
+ * They reject with the system's errors.
+ */
+export interface Disk {
+  /** Flags as in fs.open, e.g. `r`, `wx+`. */
+  open(path: string, flags: string): Promise<number>;
+  close(descriptor: number): Promise<void>;
+  /** May read fewer bytes than asked; 0 at the end. */
+  read(descriptor: number, buffer: Buffer, offset: number, length: number, position: number): Promise<number>;
+  /** May write fewer bytes than asked. */
+  write(descriptor: number, buffer: Buffer, offset: number, length: number, position: number): Promise<number>;
+  fdatasync(descriptor: number): Promise<void>;
+  fsync(descriptor: number): Promise<void>;
+  truncate(descriptor: number, length: number): Promise<void>;
+  fileSize(descriptor: number): Promise<number>;
+  rename(from: string, to: string): Promise<void>;
+  unlink(path: string): Promise<void>;
+  mkdir(path: string): Promise<void>;
+  readdir(path: string): Promise<string[]>;
+  space(path: string): Promise<DiskSpace>;
+}
+
+export interface DiskSpace {
+  capacityBytes: number;
+  /** What an ordinary user may still fill. */
+  freeBytes: number;
+  /** Undefined on file systems that make inodes as they need them. */
+  freeInodes: number | undefined;
+}
+
+export interface NodeDiskOptions {
+  /** `false` makes fsync and fdatasync do nothing: fast, and not safe against a power cut. */
+  fsync: boolean;
+  /**
+   * Calls in flight, of those that read and of those that write; more wait in line, so that one slow
+   * disk does not take every thread of libuv's pool.
+   */
+  maxCallsInFlight: number;
+}
+
+type Done<T> = (error: NodeJS.ErrnoException | null, value: T) => void;
+
+/** The real disk. */
+export function nodeDisk({ fsync, maxCallsInFlight }: NodeDiskOptions): Disk {
+  const reading = callGate(maxCallsInFlight);
+  const writing = callGate(maxCallsInFlight);
+  const quickRead = quickReads();
+
+  return {
+    open: (path, flags) => reading(done => fs.open(path, flags, 0o640, done)),
+    close: descriptor => reading<void>(done => fs.close(descriptor, error => done(error ?? null))),
+    read: async (descriptor, buffer, offset, length, position) =>
+      quickRead(length, () => fs.readSync(descriptor, buffer, offset, length, position)) ??
+      reading(done => fs.read(descriptor, buffer, offset, length, position, done)),
+    write: (descriptor, buffer, offset, length, position) =>
+      writing(done => fs.write(descriptor, buffer, offset, length, position, done)),
+    fdatasync: async descriptor => {
+      if (fsync) await writing<void>(done => fs.fdatasync(descriptor, done));
+    },
+    fsync: async descriptor => {
+      if (fsync) await writing<void>(done => fs.fsync(descriptor, done));
+    },
+    truncate: (descriptor, length) => writing<void>(done => fs.ftruncate(descriptor, length, done)),
+    fileSize: async descriptor => (await reading<fs.Stats>(done => fs.fstat(descriptor, done))).size,
+    rename: (from, to) => writing<void>(done => fs.rename(from, to, done)),
+    unlink: path => writing<void>(done => fs.unlink(path, done)),
+    mkdir: async path => {
+      await writing<string | undefined>(done => fs.mkdir(path, { recursive: true }, done));
+    },
+    readdir: path => reading(done => fs.readdir(path, done)),
+    space: async path => {
+      const { bsize, blocks, bavail, files, ffree } = await reading<fs.StatsFs>(done => fs.statfs(path, done));
+      return {
+        capacityBytes: blocks * bsize,
+        freeBytes: bavail * bsize,
+        freeInodes: files > 0 ? ffree : undefined,
+      };
+    },
+  };
+}
+
+const QUICK_BYTES = 16 * 1024;
+const QUICK_MS = 0.1;
+const MAX_PAUSE_MS = 10_000;
+
+/**
+ * Small reads on the spot as long as the page cache answers them: that takes 5 µs, and handing a read
+ * to a thread and back several times as much. One that took longer has waited for the disk: for a
+ * hundred times as long all reads go to threads then, so that a cold or hung disk holds up the event
+ * loop for a hundredth of the time. Undefined: not now.
+ */
+function quickReads() {
+  let pausedUntilMs = 0;
+  return (length: number, read: () => number): number | undefined => {
+    const startedMs = performance.now();
+    if (length > QUICK_BYTES || startedMs < pausedUntilMs) return undefined;
+    try {
+      return read();
+    } finally {
+      const endedMs = performance.now();
+      const tookMs = endedMs - startedMs;
+      if (tookMs > QUICK_MS) pausedUntilMs = endedMs + Math.min(100 * tookMs, MAX_PAUSE_MS);
+    }
+  };
+}
+
+function callGate(maxInFlight: number) {
+  const waiting: (() => void)[] = [];
+  let inFlight = 0;
+  return <T>(start: (done: Done<T>) => void): Promise<T> =>
+    new Promise((resolve, reject) => {
+      const begin = () => {
+        inFlight += 1;
+        start((error, value) => {
+          inFlight -= 1;
+          waiting.shift()?.();
+          if (error) reject(error);
+          else resolve(value);
+        });
+      };
+      if (inFlight < maxInFlight) begin();
+      else waiting.push(begin);
+    });
+}

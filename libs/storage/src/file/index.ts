@@ -1,0 +1,10 @@
+export { DirectoryLocked, type LockHolder } from './directory-lock.js';
+export { nodeDisk, type Disk, type DiskSpace, type NodeDiskOptions } from './disk.js';
+export { FileShardStore, type FileShardStoreOptions } from './file-shard-store.js';
+export {
+  StorageDirectoryRefused,
+  openStorageDirectory,
+  type StorageDirectory,
+  type StorageDirectoryOptions,
+} from './storage-directory.js';
+export type { StorageEvent, StorageEventListener } from './storage-events.js';

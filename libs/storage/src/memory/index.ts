@@ -1,0 +1,1 @@
+export { MemoryShardStore, type MemoryShardStoreOptions } from './memory-shard-store.js';

@@ -1,0 +1,59 @@
+import { describe, expect, it } from '@jest/globals';
+import { createLogger, Metrics } from './index.js';
+
+function capture() {
+  const lines: string[] = [];
+  return { lines, destination: { write: (line: string) => void lines.push(line) } };
+}
+
+describe('createLogger', () => {
+  it('writes JSON lines with the bound fields', () => {
+    const { lines, destination } = capture();
+    const log = createLogger({ level: 'info', format: 'json', fields: { program: 'data-server' }, destination });
+    log.child({ requestId: 'r1' }).info({ bytes: 3 }, 'stored');
+    log.debug('not shown');
+    expect(lines).toHaveLength(1);
+    expect(JSON.parse(lines[0] ?? '')).toMatchObject({
+      level: 'info',
+      program: 'data-server',
+      requestId: 'r1',
+      bytes: 3,
+      msg: 'stored',
+    });
+  });
+
+  it('never writes a secret, neither as a field nor inside a URL', () => {
+    const { lines, destination } = capture();
+    const log = createLogger({ level: 'info', format: 'json', destination });
+    log.error(
+      {
+        password: 'hunter2',
+        headers: { authorization: 'hunter2' },
+        err: new Error('amqp://user:hunter2@broker failed'),
+      },
+      'cannot reach amqp://user:hunter2@broker:5672 or amqps://:hunter2@b',
+    );
+    expect(lines.join('')).toContain('amqp://user:***@broker:5672');
+    expect(lines.join('')).not.toContain('hunter2');
+  });
+
+  it('writes for people when asked', () => {
+    const { lines, destination } = capture();
+    createLogger({ level: 'info', format: 'pretty', destination }).warn({ free: 1 }, 'disk is full');
+    expect(lines.join('')).toMatch(/WARN.*disk is full/);
+  });
+});
+
+describe('Metrics', () => {
+  it('shows requests, counters and gauges', async () => {
+    const metrics = new Metrics();
+    metrics.observeRequest('/objects', 'GET', 200, 0.002);
+    metrics.observeRequest('/objects', 'GET', 200, 0.002);
+    metrics.counter('granary_messages_dropped_total', 'Dropped.', ['reason']).inc({ reason: 'malformed' });
+    metrics.gauge('granary_objects', 'Objects.', () => 7);
+    const text = await metrics.text();
+    expect(text).toContain('granary_http_request_duration_seconds_count{route="/objects",method="GET",status="200"} 2');
+    expect(text).toContain('granary_messages_dropped_total{reason="malformed"} 1');
+    expect(text).toContain('granary_objects 7');
+  });
+});

@@ -1,0 +1,2 @@
+export { AFTER_PAUSE_MS, isPausedSince, startDeadline, withDeadline, type Cancel } from './deadline.js';
+export { StallWatch, stallCheckMs, unlessHeard } from './stall-watch.js';
