@@ -1,4 +1,4 @@
-/** One Jest run, two projects: specs beside their files run in parallel; black-box tests own processes and ports, so they run one file at a time (scripts/test.mjs). */
+/** Two projects: specs beside their files run in parallel; black-box tests in as many lanes as there are brokers for them (scripts/test.mjs). */
 const shared = {
   rootDir: import.meta.dirname,
   testEnvironment: 'node',
@@ -28,6 +28,11 @@ export default {
   testTimeout: 240_000,
   projects: [
     { ...shared, displayName: 'unit', testMatch: ['<rootDir>/{apps,libs}/**/*.spec.ts'] },
-    { ...shared, displayName: 'e2e', testMatch: ['<rootDir>/test/**/*.spec.ts'] },
+    {
+      ...shared,
+      displayName: 'e2e',
+      testMatch: ['<rootDir>/test/**/*.spec.ts'],
+      setupFiles: ['<rootDir>/test/harness/choose-broker.ts'],
+    },
   ],
 };

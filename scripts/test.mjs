@@ -1,15 +1,24 @@
 /**
- * `npm test [unit|e2e] [path patterns]`: specs beside their files in parallel, then the black-box
- * tests one file at a time, against one RabbitMQ and one PostgreSQL for the whole run. Where they come
- * from: tools/broker.ts, tools/postgres.ts.
+ * `npm test [unit|e2e] [path patterns]`: specs beside their files in parallel, then the black-box tests in
+ * lanes (test/harness/lane.ts), against a RabbitMQ for each lane and one PostgreSQL for the whole run. Where
+ * they come from: tools/broker.ts, tools/postgres.ts. What is tried again, and what never is:
+ * docs/decisions/0011-tests-side-by-side.md.
  */
 import { spawn, spawnSync } from 'node:child_process';
 import { chmodSync, existsSync, mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { availableParallelism, tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { stripVTControlCharacters } from 'node:util';
 
 const PROJECTS = ['unit', 'e2e'];
+/** What these promise of data holds always or not at all: who fails once has failed. */
+const NEVER_AGAIN =
+  /(crash-points|power-cut|concurrency|full-soak|full-history|full-loss|linearizability|metadata-sweep)\.spec\.ts$/;
+/** More files than that fail of one cause, which is not the machine. */
+const MAX_FILES_AGAIN = 3;
+const TIMES_AGAIN = 2;
+/** More than two were never tried. */
+const MAX_LANES = 2;
 const root = join(import.meta.dirname, '..');
 const args = process.argv.slice(2);
 const projects = PROJECTS.includes(args[0]) ? [args.shift()] : PROJECTS;
@@ -20,9 +29,10 @@ const scratch = mkdtempSync(join(tmpdir(), 'granary-test-'));
 chmodSync(scratch, 0o711);
 process.env.TMPDIR = scratch;
 
-let broker;
+const brokers = [];
 let postgres;
 let running;
+let runs = 0;
 let interrupted = false;
 for (const signal of ['SIGINT', 'SIGTERM']) {
   process.on(signal, () => {
@@ -37,7 +47,7 @@ try {
   console.error(error.message);
   process.exitCode = 1;
 } finally {
-  await broker?.stop();
+  await Promise.all(brokers.map(broker => broker.stop()));
   await postgres?.stop();
   endLeftBehind();
   rmSync(scratch, { recursive: true, force: true, maxRetries: 5 });
@@ -47,64 +57,98 @@ async function main() {
   if (spawnSync('npm', ['run', '--silent', 'build'], { cwd: root, stdio: 'inherit' }).status !== 0) {
     throw new Error('The build failed.');
   }
-  if (projects.includes('e2e')) {
-    const { startBroker } = await import('../dist/tools/broker.js');
-    broker = await startBroker();
-    console.log(`Broker: ${broker.origin}`);
-    const { startPostgres } = await import('../dist/tools/postgres.js');
-    postgres = await startPostgres();
-    console.log(`Database: ${postgres.origin}`);
-  }
-  const total = { passed: 0, failed: 0 };
-  const failures = [];
-  for (const project of projects) {
-    if (interrupted) break;
-    const results = await runJest(project);
-    total.passed += results.numPassedTests;
-    total.failed += results.numFailedTests + results.numRuntimeErrorTestSuites;
-    failures.push(...failuresOf(results));
-  }
+  if (projects.includes('e2e')) await startServices();
+  const files = [];
+  for (const project of projects) if (!interrupted) files.push(...(await runJest(project, args)));
+  const failed = files.filter(({ status }) => status === 'failed');
+  const unsteady = await passAgain(failed);
   // Once more in short, at the end, where they are found.
-  for (const failure of failures) console.log(failure);
-  console.log(`${total.passed} passed, ${total.failed} failed${interrupted ? ' (interrupted)' : ''}`);
-  return total.failed === 0 && total.passed > 0 && !interrupted;
+  for (const file of failed) tell(unsteady.includes(file) ? 'UNSTEADY' : 'FAILED', file);
+  console.log(summary(files, failed, unsteady));
+  return failed.length === unsteady.length && files.length > 0 && !interrupted;
 }
 
-async function runJest(project) {
-  const output = join(scratch, `${project}.json`);
+async function startServices() {
+  const { startBroker } = await import('../dist/tools/broker.js');
+  const lanes = Math.min(MAX_LANES, availableParallelism());
+  do {
+    const broker = await startBroker();
+    brokers.push(broker);
+    console.log(`Broker: ${broker.origin}`);
+    // The exchanges' names are the protocol's: a broker that was given to us has room for one cluster.
+  } while (brokers.at(-1).owned && brokers.length < lanes);
+  const { startPostgres } = await import('../dist/tools/postgres.js');
+  postgres = await startPostgres();
+  console.log(`Database: ${postgres.origin}`);
+}
+
+/** Resolves to what Jest says of each file. */
+async function runJest(project, patterns) {
+  const output = join(scratch, `${project}-${(runs += 1)}.json`);
   const jestArgs = ['--selectProjects', project, '--json', `--outputFile=${output}`, '--passWithNoTests'];
   // What a failed test left open must not keep the run from ending.
-  if (project === 'e2e') jestArgs.push('--runInBand', '--forceExit');
+  if (project === 'e2e') jestArgs.push('--forceExit', `--maxWorkers=${brokers.length}`);
   // Jest would leave a core of two for itself.
   else jestArgs.push('--maxWorkers=100%');
-  if (args.length > 0) jestArgs.push('--testPathPatterns', ...args);
+  if (patterns.length > 0) jestArgs.push('--testPathPatterns', ...patterns);
   running = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', jest, ...jestArgs], {
     cwd: root,
     env: {
       ...process.env,
       NODE_OPTIONS: `${process.env.NODE_OPTIONS ?? ''} --experimental-vm-modules`.trim(),
-      ...(broker === undefined ? {} : { RABBITMQ_SERVER: broker.url }),
+      TEST_BROKERS: brokers.map(({ url }) => url).join(' '),
       ...(postgres === undefined ? {} : { POSTGRES_URL: postgres.url }),
     },
     // Jest prints its report to stderr, and its JSON to stdout too.
     stdio: ['inherit', 'ignore', 'inherit'],
   });
   await new Promise((resolve, reject) => running.once('exit', resolve).once('error', reject));
-  if (!existsSync(output)) {
-    return { numPassedTests: 0, numFailedTests: 0, numRuntimeErrorTestSuites: interrupted ? 0 : 1, testResults: [] };
-  }
-  return JSON.parse(readFileSync(output, 'utf8'));
+  if (existsSync(output)) return JSON.parse(readFileSync(output, 'utf8')).testResults;
+  return [
+    { name: join(root, project), status: 'failed', message: 'Jest ended without a result.', assertionResults: [] },
+  ];
 }
 
-function failuresOf({ testResults }) {
-  return testResults.flatMap(({ name, message, assertionResults }) => {
-    const file = relative(root, name);
-    const failed = assertionResults.filter(({ status }) => status === 'failed');
-    if (failed.length === 0 && message !== '') return [`FAILED ${file}\n${shortened(message)}`];
-    return failed.map(
-      ({ fullName, failureMessages }) => `FAILED ${file}: ${fullName}\n${shortened(failureMessages.join('\n'))}`,
-    );
-  });
+/** Runs black-box files that failed beside others again, alone. Resolves to those that then passed each time. */
+async function passAgain(failed) {
+  const again = failed.filter(({ name }) => relative(root, name).startsWith('test/') && !NEVER_AGAIN.test(name));
+  const passed = [];
+  if (failed.length > MAX_FILES_AGAIN) return passed;
+  for (const file of again) if (await passesAlone(file.name)) passed.push(file);
+  return passed;
+}
+
+async function passesAlone(path) {
+  for (let time = 1; time <= TIMES_AGAIN && !interrupted; time += 1) {
+    console.log(`Alone, ${time} of ${TIMES_AGAIN}: ${relative(root, path)}`);
+    const files = await runJest('e2e', [path]);
+    if (files.length === 0 || files.some(({ status }) => status === 'failed')) return false;
+  }
+  return !interrupted;
+}
+
+function tell(word, { name, message, assertionResults }) {
+  const file = relative(root, name);
+  const failed = assertionResults.filter(({ status }) => status === 'failed');
+  if (failed.length === 0) console.log(`${word} ${file}\n${shortened(message)}`);
+  for (const { fullName, failureMessages } of failed) {
+    console.log(`${word} ${file}: ${fullName}\n${shortened(failureMessages.join('\n'))}`);
+  }
+}
+
+function summary(files, failed, unsteady) {
+  const passed = files.flatMap(file => file.assertionResults.filter(({ status }) => status === 'passed')).length;
+  const parts = [`${passed} passed`, `${failuresIn(failed) - failuresIn(unsteady)} failed`];
+  if (unsteady.length > 0) {
+    parts.push(`${failuresIn(unsteady)} UNSTEADY (failed once, then passed ${TIMES_AGAIN} times alone)`);
+  }
+  return `${parts.join(', ')}${interrupted ? ' (interrupted)' : ''}`;
+}
+
+/** A file that fails without a failed test, in its preparations say, counts as one. */
+function failuresIn(files) {
+  const failures = files.map(file => file.assertionResults.filter(({ status }) => status === 'failed').length);
+  return failures.reduce((sum, count) => sum + Math.max(count, 1), 0);
 }
 
 function shortened(text) {

@@ -6,6 +6,7 @@ import { startBroker, type Broker } from '../../tools/broker.js';
 import { Cluster } from '../harness/cluster.js';
 import { del, get, problemCode, put, request } from '../harness/http.js';
 import { it } from '../harness/it.js';
+import { loopback } from '../harness/lane.js';
 import { endAllServers } from '../harness/server-process.js';
 import { removeTempDirectories } from '../harness/temp-directory.js';
 import { establishedConnectionsTo } from '../harness/tcp.js';
@@ -35,12 +36,12 @@ describeObjectApi('plain cluster', async () => ({ url: cluster.api(), stop: asyn
 
 describe('a plain cluster of two API servers and six data servers', () => {
   it('takes the flow of the protocol with nothing but curl', async () => {
-    const stored = await curl('-v', `127.0.2.2:${PORT}/objects/test2`, '-XPUT', '-d', 'this is object test2');
+    const stored = await curl('-v', `${loopback('2.2')}:${PORT}/objects/test2`, '-XPUT', '-d', 'this is object test2');
     expect(stored.stderr).toMatch(/< HTTP\/1\.1 200 OK/);
     expect(stored.stderr).toMatch(/< Content-Length: 0/i);
     expect(stored.stdout).toBe('');
-    expect((await curl(`127.0.2.1:${PORT}/objects/test2`)).stdout).toBe('this is object test2');
-    const located = (await curl(`127.0.2.2:${PORT}/locate/test2`)).stdout;
+    expect((await curl(`${loopback('2.1')}:${PORT}/objects/test2`)).stdout).toBe('this is object test2');
+    const located = (await curl(`${loopback('2.2')}:${PORT}/locate/test2`)).stdout;
     expect(located).toMatch(/^"127\.0\.1\.[1-6]:12345"$/);
     expect((await curl(`${located.slice(1, -1)}/objects/test2`)).stdout).toBe('this is object test2');
   });

@@ -6,6 +6,7 @@ import { apiServer, Cluster, dataServer, viewOf } from '../harness/cluster.js';
 import { declareExchanges } from '../harness/exchanges.js';
 import { del, get, problemCode, put, request } from '../harness/http.js';
 import { it } from '../harness/it.js';
+import { loopback } from '../harness/lane.js';
 import { endAllServers, type ServerProcess } from '../harness/server-process.js';
 import { removeTempDirectories } from '../harness/temp-directory.js';
 import { waitUntil } from '../harness/wait-until.js';
@@ -45,7 +46,7 @@ describe('our API servers over data servers of another implementation', () => {
   let datas: PeerDataServer[];
 
   beforeEach(async () => {
-    datas = await Promise.all([101, 102].map(host => peerData(`127.0.1.${host}`)));
+    datas = await Promise.all([101, 102].map(host => peerData(loopback(`1.${host}`))));
     api = await apiServer({ brokerUrl: broker.url }, 0);
     await waitUntil('both peers are in the view', 15_000, async () => (await view(api)).length === 2);
     await api.ready();
@@ -149,7 +150,7 @@ describe("another implementation's API server over our data servers", () => {
   let ours: ServerProcess[];
 
   beforeEach(async () => {
-    api = await PeerApiServer.start({ brokerUrl: broker.url, host: '127.0.2.101' });
+    api = await PeerApiServer.start({ brokerUrl: broker.url, host: loopback('2.101') });
     peers.push(api);
     ours = await Promise.all([0, 1].map(index => dataServer({ brokerUrl: broker.url }, index)));
     await Promise.all(ours.map(server => server.ready()));
@@ -200,9 +201,9 @@ describe("another implementation's API server over our data servers", () => {
 
 describe('a cluster of both', () => {
   it('serves at either API server what the other stored, wherever it is', async () => {
-    const peer = await PeerApiServer.start({ brokerUrl: broker.url, host: '127.0.2.101' });
+    const peer = await PeerApiServer.start({ brokerUrl: broker.url, host: loopback('2.101') });
     peers.push(peer);
-    const peerStore = await peerData('127.0.1.101');
+    const peerStore = await peerData(loopback('1.101'));
     const cluster = await Cluster.start({ brokerUrl: broker.url, apiServers: 1, dataServers: 2 });
     await waitUntil('the peer knows all three', 15_000, () => peer.liveServers.length >= 3);
     await waitUntil('we know all three', 15_000, async () => {

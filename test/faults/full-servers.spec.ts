@@ -8,6 +8,7 @@ import { shardsOf, startFullCluster } from '../harness/full-cluster.js';
 import { get, put } from '../harness/http.js';
 import { it } from '../harness/it.js';
 import { KnownObjects } from '../harness/known-objects.js';
+import { loopback } from '../harness/lane.js';
 import { loadFor, percentile, writeAndRead, type LoadResult } from '../harness/load.js';
 import { endAllServers, type ServerProcess } from '../harness/server-process.js';
 import { beginPut, slowly } from '../harness/slow-transfers.js';
@@ -32,7 +33,7 @@ beforeAll(async () => {
   cluster = await startFullCluster({ brokerUrl: broker.url, dataServers: 5 });
   const hidden = await dataServer({ brokerUrl: broker.url }, 5);
   await hidden.kill();
-  proxy = await TcpProxy.start('127.0.1.7', hidden.address);
+  proxy = await TcpProxy.start(loopback('1.7'), hidden.address);
   hidden.start({ ADVERTISE_ADDRESS: proxy.address });
   await allAreSeen();
 });

@@ -15,6 +15,7 @@ import { get, problemCode } from '../harness/http.js';
 import { inParallel } from '../harness/in-parallel.js';
 import { it } from '../harness/it.js';
 import { KnownObjects } from '../harness/known-objects.js';
+import { loopback } from '../harness/lane.js';
 import { Load, writeAndRead } from '../harness/load.js';
 import { endAllServers, ServerProcess } from '../harness/server-process.js';
 import { removeTempDirectories, tempDirectory } from '../harness/temp-directory.js';
@@ -225,7 +226,7 @@ function intruder(env: Record<string, string>): ServerProcess {
   return new ServerProcess({
     program: 'data-server',
     name: 'intruder',
-    env: { LISTEN_ADDRESS: '127.0.3.2:12399', ...env },
+    env: { LISTEN_ADDRESS: `${loopback('3.2')}:12399`, ...env },
   });
 }
 

@@ -12,6 +12,7 @@ import { startBroker, type Broker } from '../../tools/broker.js';
 import { apiServer, Cluster, dataServer } from '../harness/cluster.js';
 import { del, get, problemCode, put, request, type Answer } from '../harness/http.js';
 import { it } from '../harness/it.js';
+import { loopback } from '../harness/lane.js';
 import { endAllServers } from '../harness/server-process.js';
 import { removeTempDirectories } from '../harness/temp-directory.js';
 import { waitUntil } from '../harness/wait-until.js';
@@ -178,8 +179,8 @@ describe('on the bus (row 29)', () => {
       incoming.resume();
       response.end('bytes of a stranger');
     });
-    await new Promise<void>(resolve => stranger.listen(0, '127.0.9.9', resolve));
-    const address = `127.0.9.9:${(stranger.address() as AddressInfo).port}`;
+    await new Promise<void>(resolve => stranger.listen(0, loopback('9.9'), resolve));
+    const address = `${loopback('9.9')}:${(stranger.address() as AddressInfo).port}`;
     const connection = await connectBroker(broker.url);
     const channel = await connection.createChannel();
 

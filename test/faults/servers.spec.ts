@@ -9,6 +9,7 @@ import { Cluster, dataServer } from '../harness/cluster.js';
 import { FakeClock } from '../harness/fake-clock.js';
 import { del, get, problemCode, put, type Answer } from '../harness/http.js';
 import { it } from '../harness/it.js';
+import { loopback } from '../harness/lane.js';
 import { Load, loadFor, percentile, writeAndRead, type LoadOperation } from '../harness/load.js';
 import { isAlive, waitedForCoreMs } from '../harness/processes.js';
 import { endAllServers, ServerProcess } from '../harness/server-process.js';
@@ -175,7 +176,7 @@ describe('a data server that reaches the broker but not the API servers (row 7)'
   it('is not chosen after the first error, cut off or silent, and is used again later', async () => {
     const cluster = await startCluster({ dataServers: 2 });
     const hidden = await dataServer({ brokerUrl: broker.url }, 6);
-    const proxy = await TcpProxy.start('127.0.1.7', hidden.address);
+    const proxy = await TcpProxy.start(loopback('1.7'), hidden.address);
     await hidden.stop();
     hidden.start({ ADVERTISE_ADDRESS: proxy.address });
     await cluster.sees(cluster.api(), [proxy.address]);
@@ -201,7 +202,7 @@ describe('a directory (row 15)', () => {
     const second = new ServerProcess({
       program: 'data-server',
       name: 'second on one directory',
-      env: { LISTEN_ADDRESS: '127.0.3.2:12399', STORAGE_ROOT: directory },
+      env: { LISTEN_ADDRESS: `${loopback('3.2')}:12399`, STORAGE_ROOT: directory },
     });
     expect(await second.exit()).toBe(1);
     expect(second.log.join('\n')).toMatch(/lock|in use|another/i);
@@ -215,7 +216,7 @@ describe('a directory (row 15)', () => {
     const stranger = new ServerProcess({
       program: 'data-server',
       name: 'stranger',
-      env: { LISTEN_ADDRESS: '127.0.3.2:12399', STORAGE_ROOT: directory, SERVER_ID: 'somebody-else' },
+      env: { LISTEN_ADDRESS: `${loopback('3.2')}:12399`, STORAGE_ROOT: directory, SERVER_ID: 'somebody-else' },
     });
     expect(await stranger.exit()).toBe(1);
     expect(stranger.log.join('\n')).toContain('the-owner');

@@ -1,6 +1,7 @@
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { connect, type Channel, type ChannelModel } from 'amqplib';
+import { loopback } from '../harness/lane.js';
 
 export interface StrangerOptions {
   /** What it says of itself at /identity; otherwise what it says to everything. */
@@ -27,12 +28,12 @@ export class Stranger {
 
   static async start(options: StrangerOptions = {}): Promise<Stranger> {
     const server = createServer();
-    await new Promise<void>(resolve => server.listen(0, '127.0.1.200', resolve));
+    await new Promise<void>(resolve => server.listen(0, loopback('1.200'), resolve));
     return new Stranger(server, options);
   }
 
   get address(): string {
-    return `127.0.1.200:${(this.server.address() as AddressInfo).port}`;
+    return `${loopback('1.200')}:${(this.server.address() as AddressInfo).port}`;
   }
 
   /** Beats as a peer would, or as a server of ours, with whatever headers that needs. */

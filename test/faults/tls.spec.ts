@@ -10,11 +10,12 @@ import { Authority, pemsOf, type Certificate } from '../harness/certificates.js'
 import { apiServer, Cluster, dataServer } from '../harness/cluster.js';
 import { del, get, problemCode, put, rawRequest, request, useCertificates } from '../harness/http.js';
 import { it } from '../harness/it.js';
+import { loopback } from '../harness/lane.js';
 import { endAllServers } from '../harness/server-process.js';
 import { removeTempDirectories } from '../harness/temp-directory.js';
 import { waitUntil } from '../harness/wait-until.js';
 
-const ADDRESSES = [1, 2, 3, 4, 9].flatMap(n => [`127.0.1.${n}`, `127.0.2.${n}`]);
+const ADDRESSES = [1, 2, 3, 4, 9].flatMap(n => [loopback(`1.${n}`), loopback(`2.${n}`)]);
 
 let broker: Broker;
 let authority: Authority;
@@ -111,7 +112,7 @@ describe('a cluster with TLS', () => {
   });
 
   it('refuses to start with files that do not belong together', async () => {
-    const other = authority.issue(['127.0.2.9']);
+    const other = authority.issue([loopback('2.9')]);
     const key = { ...tlsEnv(ours, 'off'), TLS_KEY: other.key };
     const half: Record<string, string> = { ...tlsEnv(ours, 'off'), TLS_KEY: '' };
     const mistakes = [
@@ -144,10 +145,10 @@ async function tlsTunnel(brokerUrl: string): Promise<{ url: string; close: () =>
       pipeline(from, to).catch(() => undefined);
     }
   });
-  server.listen(0, '127.0.1.9');
+  server.listen(0, loopback('1.9'));
   await once(server, 'listening');
   const { port } = server.address() as AddressInfo;
   url.protocol = 'amqps:';
-  url.host = `127.0.1.9:${port}`;
+  url.host = `${loopback('1.9')}:${port}`;
   return { url: url.href, close: () => server.close() };
 }

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { freePort } from './free-port.js';
 import { request } from './http.js';
+import { loopback } from './lane.js';
 import { ServerProcess } from './server-process.js';
 import { tempDirectory } from './temp-directory.js';
 import { waitUntil } from './wait-until.js';
@@ -31,7 +32,7 @@ export interface ServerInView {
   usedBytes?: number;
 }
 
-/** A plain cluster of real processes: API servers on 127.0.2.x, data servers on 127.0.1.x, each with a directory of its own. */
+/** A plain cluster of real processes: API servers on 127.<lane>.2.x, data servers on 127.<lane>.1.x, each with a directory of its own. */
 export class Cluster {
   private constructor(
     readonly options: ClusterOptions,
@@ -139,7 +140,7 @@ export async function saysThatItIsFull(api: string, address: string): Promise<vo
 
 /** One more data server for a broker, e.g. beside peers. */
 export async function dataServer(options: ClusterOptions, index: number): Promise<ServerProcess> {
-  const host = `127.0.1.${index + 1}`;
+  const host = loopback(`1.${index + 1}`);
   return new ServerProcess({
     program: 'data-server',
     name: `data server ${index + 1}`,
@@ -154,7 +155,7 @@ export async function dataServer(options: ClusterOptions, index: number): Promis
 }
 
 export async function apiServer(options: ClusterOptions, index: number): Promise<ServerProcess> {
-  const host = `127.0.2.${index + 1}`;
+  const host = loopback(`2.${index + 1}`);
   return new ServerProcess({
     program: 'api-server',
     name: `API server ${index + 1}`,

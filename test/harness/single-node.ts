@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { freePort } from './free-port.js';
+import { loopback } from './lane.js';
 import { ServerProcess } from './server-process.js';
 import { tempDirectory } from './temp-directory.js';
 
@@ -12,7 +13,7 @@ export interface SingleNodeOptions {
 
 /** A data server without a broker: a complete store by itself. Resolves when it is ready. */
 export async function startSingleNode(options: SingleNodeOptions = {}): Promise<ServerProcess> {
-  const host = options.host ?? '127.0.3.1';
+  const host = options.host ?? loopback('3.1');
   const server = new ServerProcess({
     program: 'data-server',
     name: 'single node',

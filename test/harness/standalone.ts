@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { freePort } from './free-port.js';
+import { loopback } from './lane.js';
 import { ServerProcess } from './server-process.js';
 import { tempDirectory } from './temp-directory.js';
 
@@ -9,7 +10,7 @@ export interface StandaloneOptions {
   env?: Record<string, string>;
 }
 
-const HOST = '127.0.5.1';
+const HOST = loopback('5.1');
 const DATA_SERVERS = 6;
 
 /**

@@ -4,6 +4,7 @@ import { startBroker, type Broker } from '../../tools/broker.js';
 import { declareExchanges } from '../harness/exchanges.js';
 import { get, put, request } from '../harness/http.js';
 import { it } from '../harness/it.js';
+import { loopback } from '../harness/lane.js';
 import { waitUntil } from '../harness/wait-until.js';
 import { PeerApiServer } from './peer-api-server.js';
 import { PeerDataServer } from './peer-data-server.js';
@@ -17,8 +18,8 @@ describe('a peer', () => {
   beforeAll(async () => {
     broker = await startBroker();
     await declareExchanges(broker.url);
-    api = await PeerApiServer.start({ brokerUrl: broker.url, host: '127.0.2.101' });
-    data = await PeerDataServer.start({ brokerUrl: broker.url, host: '127.0.1.101' });
+    api = await PeerApiServer.start({ brokerUrl: broker.url, host: loopback('2.101') });
+    data = await PeerDataServer.start({ brokerUrl: broker.url, host: loopback('1.101') });
     await waitUntil('the API server knows the data server', 15_000, () => api.liveServers.includes(data.address));
   });
 
@@ -57,7 +58,7 @@ describe('a peer', () => {
   });
 
   it('crashes on a body that is no JSON string', async () => {
-    const victim = await PeerDataServer.start({ brokerUrl: broker.url, host: '127.0.1.102' });
+    const victim = await PeerDataServer.start({ brokerUrl: broker.url, host: loopback('1.102') });
     const connection = await connect(broker.url);
     const channel = await connection.createChannel();
     channel.publish('dataServers', '', Buffer.from('{"isDisposed":true}'));
