@@ -32,6 +32,7 @@ import { StreamedBlobWriter } from './write/blob-writer.js';
 import { putCopies } from './write/put-copies.js';
 import { removeBlobs } from './write/remove-blobs.js';
 import { removeShards, shardsOf } from './write/remove-shards.js';
+import { WriteRounds } from './write/write-rounds.js';
 
 export interface RedundantBlobStoreOptions {
   servers: BlobServers;
@@ -48,7 +49,8 @@ export class RedundantBlobStore implements BlobStore {
 
   constructor({ servers, report, settings, hot = COLD }: RedundantBlobStoreOptions) {
     const all = { ...DEFAULT_BLOB_SETTINGS, ...settings };
-    this.parts = { servers, report, settings: all, slow: new SlowServers(all.avoidSlowMs), hot };
+    const [slow, rounds] = [new SlowServers(all.avoidSlowMs), new WriteRounds()];
+    this.parts = { servers, report, settings: all, slow, rounds, hot };
   }
 
   async put(content: HashedContent, options: WriteBlobOptions): Promise<NewBlob> {

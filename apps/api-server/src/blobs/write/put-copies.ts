@@ -3,45 +3,48 @@ import { toServerId, type BlobId, type RedundancyScheme, type ServerId } from '#
 import type { BlobParts } from '../blob-parts.js';
 import { coarseTimers, type Alarm } from '../coarse-timers.js';
 import { writeQuorumOf } from '../redundancy-for.js';
-import { shardKey } from '../segment-format.js';
+import { placementKey, shardKey } from '../segment-format.js';
 import { removeShards, type StoredShard } from './remove-shards.js';
 import { ServerQueue } from './server-queue.js';
 import { writeShortfall } from './write-shortfall.js';
 
 /**
- * Stores the bytes whole as the copies of a blob's only segment, all at once. A server that fails is
- * replaced by the next, and so is one that has kept the quorum waiting for `beginMs`. Once the quorum is
+ * Stores the bytes whole as the copies of a blob's only segment, all at once, on the servers of its round
+ * (WriteRounds). A server that fails is replaced by the next, and so is one that has kept the quorum waiting for `beginMs`. Once the quorum is
  * durable the rest get a short grace; resolves to the servers of the copies, undefined for those that were
  * given up. On failure nothing is left that can be reached.
  *
  * A server that was given up may still be sent the bytes, and may store its copy after all: nothing
  * refers to it there, unless the repair chooses the same server and finds the work done.
  */
-export async function putCopies(
+export function putCopies(
   parts: BlobParts,
   blobId: BlobId,
   bytes: Buffer,
   scheme: RedundancyScheme,
   signal?: AbortSignal,
 ): Promise<readonly (ServerId | undefined)[]> {
-  signal?.throwIfAborted();
-  const write = new CopiesWrite(parts, blobId, bytes, scheme.shards, writeQuorumOf(scheme), signal);
-  try {
-    return await write.run();
-  } catch (error) {
-    await write.remove();
-    throw error;
-  }
+  return parts.rounds.join(blobId, async leader => {
+    signal?.throwIfAborted();
+    const queue = new ServerQueue(parts, placementKey(leader, 0));
+    const write = new CopiesWrite(parts, blobId, bytes, scheme, queue, signal);
+    try {
+      return await write.run();
+    } catch (error) {
+      await write.remove();
+      throw error;
+    }
+  });
 }
 
 class CopiesWrite {
-  private readonly queue: ServerQueue;
   private readonly holders: (ServerId | undefined)[];
   private readonly failures: unknown[] = [];
   /** Which copy each is to be. */
   private readonly pending = new Map<StoredShard, number>();
   /** Where a copy is, or may be. */
   private readonly stored: StoredShard[] = [];
+  private readonly quorum: number;
   private durable = 0;
   private outcome: 'open' | 'stored' | 'failed' = 'open';
   private timer: Alarm | undefined;
@@ -52,12 +55,12 @@ class CopiesWrite {
     private readonly parts: BlobParts,
     private readonly blobId: BlobId,
     private readonly bytes: Buffer,
-    copies: number,
-    private readonly quorum: number,
+    scheme: RedundancyScheme,
+    private readonly queue: ServerQueue,
     private readonly signal: AbortSignal | undefined,
   ) {
-    this.queue = new ServerQueue(parts, blobId, 0);
-    this.holders = Array.from({ length: copies }, () => undefined);
+    this.quorum = writeQuorumOf(scheme);
+    this.holders = Array.from({ length: scheme.shards }, () => undefined);
   }
 
   run(): Promise<readonly (ServerId | undefined)[]> {

@@ -2,7 +2,7 @@ import { toServerId, type BlobId, type RedundancyScheme, type ServerId } from '#
 import type { BlobParts } from '../blob-parts.js';
 import { coarseTimers } from '../coarse-timers.js';
 import { writeQuorumOf } from '../redundancy-for.js';
-import { shardKey, shardSizeOf } from '../segment-format.js';
+import { placementKey, shardKey, shardSizeOf } from '../segment-format.js';
 import { settledWithin } from '../settled-within.js';
 import { stripeBuffers } from '../stripe-buffers.js';
 import { removeShards } from './remove-shards.js';
@@ -45,7 +45,7 @@ export class SegmentWriter {
     private readonly options: SegmentWriterOptions,
   ) {
     const { blobId, segment, scheme, length, avoid } = options;
-    const queue = new ServerQueue(parts, blobId, segment, avoid);
+    const queue = new ServerQueue(parts, placementKey(blobId, segment), avoid);
     this.quorum = writeQuorumOf(scheme);
     if (queue.size < this.quorum) throw this.shortfall(queue.size);
     const pace = this.choosePace();

@@ -1,0 +1,55 @@
+import type { BlobId } from '#metadata';
+
+/** How long a round holds back the next. Most are over sooner; one with a slow server in it must not hold up the others. */
+const HELD_BACK_MS = 10;
+/** Those that go together at most. */
+const MAX_WRITES = 128;
+
+interface Waiting {
+  blobId: BlobId;
+  /** Never rejects. */
+  begin(leader: BlobId): Promise<void>;
+}
+
+/**
+ * Small writes that come while others are on their way set out together when those are done, and to the same
+ * servers: three servers are woken, and sync their disks, once for all of them. The first of a round leads it,
+ * and goes where it would go alone, so that rounds are spread over the servers as single writes are. No more
+ * writes wait than requests are open, and none for longer than HELD_BACK_MS for each MAX_WRITES before it.
+ */
+export class WriteRounds {
+  private readonly waiting: Waiting[] = [];
+  private isUnderWay = false;
+
+  /** Begins the write when its turn has come, with the blob that leads its round, and settles as it does. */
+  join<T>(blobId: BlobId, write: (leader: BlobId) => Promise<T>): Promise<T> {
+    return new Promise((resolve, reject) => {
+      this.waiting.push({ blobId, begin: leader => write(leader).then(resolve, reject) });
+      this.startNext();
+    });
+  }
+
+  private startNext(): void {
+    if (this.isUnderWay || this.waiting.length === 0) return;
+    this.isUnderWay = true;
+    // Those of the same turn of the event loop go together.
+    setImmediate(() => void this.run(this.waiting.splice(0, MAX_WRITES)));
+  }
+
+  private async run(round: readonly Waiting[]): Promise<void> {
+    const [leader] = round;
+    if (leader !== undefined) await doneOrLate(round.map(write => write.begin(leader.blobId)));
+    this.isUnderWay = false;
+    this.startNext();
+  }
+}
+
+function doneOrLate(writes: readonly Promise<void>[]): Promise<void> {
+  return new Promise(resolve => {
+    const timer = setTimeout(resolve, HELD_BACK_MS);
+    void Promise.all(writes).then(() => {
+      clearTimeout(timer);
+      resolve();
+    });
+  });
+}
