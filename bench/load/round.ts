@@ -109,6 +109,8 @@ function nextOperation(target: Target, scenario: Scenario, keys: Keys, written: 
       return { request: getRequest(target, keys.fresh()), isRight: isMissing };
     case 'locate-hit':
       return { request: locateRequest(target, present), isRight: answer => answer.status === 200 };
+    case 'locate-all':
+      return { request: locateRequest(target, `${present}?all`), isRight: answer => answer.status === 200 };
     case 'locate-miss':
       return { request: locateRequest(target, keys.fresh()), isRight: isMissing };
   }

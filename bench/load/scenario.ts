@@ -1,4 +1,5 @@
-export type Operation = 'put' | 'overwrite' | 'get' | 'get-miss' | 'locate-hit' | 'locate-miss';
+/** A `locate-hit` may be answered by the object's home; for `locate-all` everybody is asked over the broker. */
+export type Operation = 'put' | 'overwrite' | 'get' | 'get-miss' | 'locate-hit' | 'locate-all' | 'locate-miss';
 
 /** One kind of request at one size and concurrency. */
 export interface Scenario {
@@ -35,7 +36,7 @@ export function allScenarios(): Scenario[] {
   return [
     ...moved,
     scenario('overwrite', 32, '1 KiB', KIB),
-    ...(['get-miss', 'locate-hit', 'locate-miss'] as const).flatMap(operation =>
+    ...(['get-miss', 'locate-hit', 'locate-all', 'locate-miss'] as const).flatMap(operation =>
       [1, 64].map(concurrency => scenario(operation, concurrency, '', 0)),
     ),
   ];

@@ -3,8 +3,8 @@ import type { MessageBus } from '#mq';
 import { LocateController, OBJECT_LOCATOR } from '#nest';
 import type { ShardStore } from '#storage';
 import { createLocateObject } from './cluster/locate-object.js';
-import { objectLocator } from './cluster/object-locator.js';
 import { ClusterStore } from './objects/cluster-store.js';
+import { objectLocator } from './objects/object-locator.js';
 import type { ServedObjects } from './served-objects.module.js';
 
 export interface PlainObjectsParts {
@@ -17,12 +17,12 @@ export interface PlainObjectsParts {
 
 /** The objects of a plain cluster: the name is the key on a data server, and there is one copy. */
 export function servePlainObjects({ bus, view, clock, storeOf, locateTimeoutMs }: PlainObjectsParts): ServedObjects {
-  const locate = createLocateObject(bus, view, clock, locateTimeoutMs);
+  const cluster = { view, storeOf, locate: createLocateObject(bus, view, clock, locateTimeoutMs), clock };
   return {
-    store: new ClusterStore({ view, storeOf, locate, clock }),
+    store: new ClusterStore(cluster),
     isRelayed: true,
     controllers: [LocateController],
-    providers: [{ provide: OBJECT_LOCATOR, useFactory: () => objectLocator(locate) }],
+    providers: [{ provide: OBJECT_LOCATOR, useFactory: () => objectLocator(cluster) }],
     dependencies: async () => [],
   };
 }

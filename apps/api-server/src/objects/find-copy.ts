@@ -39,6 +39,12 @@ export async function findCopy<T>(cluster: ObjectCluster, name: ObjectName, read
   throw search.failure ?? restless(name);
 }
 
+/** Where the current copy is, if it is where it belongs; undefined while that server is a suspect. */
+export function homeToAsk({ view }: Pick<ObjectCluster, 'view'>, name: ObjectName): Member | undefined {
+  const home = homeOf(hashName(name), view.homes);
+  return home?.suspect === true ? undefined : home;
+}
+
 /** A server that fails leaves the question open, and is not asked twice. */
 class Search<T> {
   readonly #failures = new Map<string, GranaryError>();
@@ -58,8 +64,8 @@ class Search<T> {
   }
 
   async tryHome(): Promise<T | undefined> {
-    const home = homeOf(hashName(this.name), this.cluster.view.homes);
-    return home === undefined || home.suspect || this.failedAt(home) ? undefined : this.try(home);
+    const home = homeToAsk(this.cluster, this.name);
+    return home === undefined || this.failedAt(home) ? undefined : this.try(home);
   }
 
   async try(member: Member): Promise<T | undefined> {

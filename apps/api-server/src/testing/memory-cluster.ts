@@ -17,6 +17,7 @@ import type { ShardStore } from '#storage';
 import { MemoryShardStore } from '#storage/memory';
 import { createLocateObject, type LocateObject } from '../cluster/locate-object.js';
 import { ClusterStore } from '../objects/cluster-store.js';
+import type { ObjectCluster } from '../objects/object-cluster.js';
 
 /** `dead`: connections are refused. `hung`: requests are given up after a while. Both are silent on the bus too. */
 export type Condition = 'up' | 'dead' | 'hung' | 'full' | 'unreachable';
@@ -159,6 +160,7 @@ export class TestApiServer {
   readonly clock: LogicalClock;
   readonly view: ClusterView;
   readonly locate: LocateObject;
+  readonly objects: ObjectCluster;
   readonly store: ClusterStore;
   readonly bus: MemoryMessageBus;
   locates = 0;
@@ -182,7 +184,8 @@ export class TestApiServer {
       return locate(...question);
     };
     const storeOf = (member: Member): ShardStore => cluster.server(member.key).storeFor(this.view, member);
-    this.store = new ClusterStore({ view: this.view, storeOf, locate: this.locate, clock: this.clock });
+    this.objects = { view: this.view, storeOf, locate: this.locate, clock: this.clock };
+    this.store = new ClusterStore(this.objects);
   }
 
   async listen(): Promise<void> {
