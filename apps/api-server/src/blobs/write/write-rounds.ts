@@ -44,12 +44,11 @@ export class WriteRounds {
   }
 }
 
-function doneOrLate(writes: readonly Promise<void>[]): Promise<void> {
-  return new Promise(resolve => {
-    const timer = setTimeout(resolve, HELD_BACK_MS);
-    void Promise.all(writes).then(() => {
-      clearTimeout(timer);
-      resolve();
-    });
+async function doneOrLate(writes: readonly Promise<void>[]): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<void>(resolve => {
+    timer = setTimeout(resolve, HELD_BACK_MS);
   });
+  await Promise.race([Promise.all(writes), late]);
+  clearTimeout(timer);
 }
