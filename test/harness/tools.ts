@@ -39,8 +39,9 @@ async function installed(name: string, find: () => Promise<string | undefined>):
   const debian = /^ID(_LIKE)?=.*(debian|ubuntu)/m.test(await readFile('/etc/os-release', 'utf8').catch(() => ''));
   if (!debian || process.getuid?.() !== 0) throw new Error(`This test needs ${name}: install it and run again.`);
   console.log(`Installing ${name} with apt-get: this test needs it.`);
-  await run('apt-get', ['update', '-qq']);
-  await run('apt-get', ['install', '-y', '-qq', '--no-install-recommends', name]);
+  const install = `apt-get update -qq && apt-get install -y -qq --no-install-recommends ${name}`;
+  // The file in the other lane may install something, too, and apt-get waits for nobody's lock on its lists.
+  await run('flock', ['/run/lock/granary-tests-apt', 'sh', '-c', install]);
   const path = await find();
   if (path === undefined) throw new Error(`apt-get installed ${name}, but it cannot be found.`);
   return path;

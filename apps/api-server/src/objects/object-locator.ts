@@ -17,10 +17,12 @@ export function objectLocator(cluster: ObjectCluster) {
     if (located.holders.length === 0 && located.silent.length > 0) throw cannotTell(name, located);
     return located.holders.map(holder => holder.address);
   };
-  return {
-    locate: async (name: ObjectName) => (await addressAtHome(cluster, name)) ?? (await ask(name, false))[0],
-    locateAll: (name: ObjectName) => ask(name, true),
+  const locate = async (name: ObjectName): Promise<string | undefined> => {
+    const address = (await addressAtHome(cluster, name)) ?? (await ask(name, false))[0];
+    // A copy may have moved home after the home was asked and before its former holder was.
+    return address ?? addressAtHome(cluster, name);
   };
+  return { locate, locateAll: (name: ObjectName) => ask(name, true) };
 }
 
 /** Undefined when the home does not have it, is a peer (which would send the whole object), or cannot be asked now. */

@@ -9,10 +9,10 @@ import { ServerQueue } from './server-queue.js';
 import { writeShortfall } from './write-shortfall.js';
 
 /**
- * Stores the bytes whole as the copies of a blob's only segment, all at once, on the servers of its round
- * (WriteRounds). A server that fails is replaced by the next, and so is one that has kept the quorum waiting for `beginMs`. Once the quorum is
- * durable the rest get a short grace; resolves to the servers of the copies, undefined for those that were
- * given up. On failure nothing is left that can be reached.
+ * Stores the bytes whole as the copies of a blob's only segment, all at once, and what is tiny in rounds
+ * (WriteRounds). A server that fails is replaced by the next, and so is one that has kept the quorum waiting for
+ * `beginMs`. Once the quorum is durable the rest get a short grace; resolves to the servers of the copies,
+ * undefined for those that were given up. On failure nothing is left that can be reached.
  *
  * A server that was given up may still be sent the bytes, and may store its copy after all: nothing
  * refers to it there, unless the repair chooses the same server and finds the work done.
@@ -24,18 +24,22 @@ export function putCopies(
   scheme: RedundancyScheme,
   signal?: AbortSignal,
 ): Promise<readonly (ServerId | undefined)[]> {
-  return parts.rounds.join(blobId, async leader => {
+  const write = async (leader: BlobId): Promise<readonly (ServerId | undefined)[]> => {
     signal?.throwIfAborted();
     const queue = new ServerQueue(parts, placementKey(leader, 0));
-    const write = new CopiesWrite(parts, blobId, bytes, scheme, queue, signal);
+    const copies = new CopiesWrite(parts, blobId, bytes, scheme, queue, signal);
     try {
-      return await write.run();
+      return await copies.run();
     } catch (error) {
-      await write.remove();
+      await copies.remove();
       throw error;
     }
-  });
+  };
+  return bytes.length > MAX_ROUND_BYTES ? write(blobId) : parts.rounds.join(blobId, write);
 }
+
+/** What a server takes longer for than for a sync of its disk goes its own way, so that all servers share the work. */
+const MAX_ROUND_BYTES = 4096;
 
 class CopiesWrite {
   private readonly holders: (ServerId | undefined)[];

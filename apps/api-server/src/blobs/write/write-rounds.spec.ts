@@ -77,7 +77,7 @@ describe('rounds of writes', () => {
     });
   });
 
-  it('send small blobs that come together to the same servers, and one after the other to all', async () => {
+  it('send tiny blobs that come together to the same servers, and one after the other to all', async () => {
     const cluster = new BlobCluster();
     const together = await Promise.all(
       Array.from({ length: 20 }, (_, index) => cluster.put(sampleBytes(1000, index), 'copies:3')),
@@ -91,5 +91,13 @@ describe('rounds of writes', () => {
       }
     }
     expect(alone.size).toBe(6);
+  });
+
+  it('leave larger blobs to go their own way', async () => {
+    const cluster = new BlobCluster();
+    const together = await Promise.all(
+      Array.from({ length: 40 }, (_, index) => cluster.put(sampleBytes(4097, index), 'copies:3')),
+    );
+    expect(new Set(together.flatMap(blob => blob.layout.servers)).size).toBe(6);
   });
 });

@@ -12,7 +12,7 @@ interface Waiting {
 }
 
 /**
- * Small writes that come while others are on their way set out together when those are done, and to the same
+ * Tiny writes that come while others are on their way set out together when those are done, and to the same
  * servers: three servers are woken, and sync their disks, once for all of them. The first of a round leads it,
  * and goes where it would go alone, so that rounds are spread over the servers as single writes are. No more
  * writes wait than requests are open, and none for longer than HELD_BACK_MS for each MAX_WRITES before it.
