@@ -1,8 +1,7 @@
 /**
  * `npm test [unit|e2e] [path patterns]`: specs beside their files in parallel, then the black-box tests in
- * lanes (test/harness/lane.ts), against a RabbitMQ for each lane and one PostgreSQL for the whole run. Where
- * they come from: tools/broker.ts, tools/postgres.ts. What is tried again, and what never is:
- * docs/decisions/0011-tests-side-by-side.md.
+ * lanes (docs/decisions/0011-tests-side-by-side.md), against a RabbitMQ for each lane and one PostgreSQL for
+ * the whole run. Where they come from: tools/broker.ts, tools/postgres.ts.
  */
 import { spawn, spawnSync } from 'node:child_process';
 import { chmodSync, existsSync, mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
@@ -11,15 +10,6 @@ import { join, relative } from 'node:path';
 import { stripVTControlCharacters } from 'node:util';
 
 const PROJECTS = ['unit', 'e2e'];
-/** What these promise of data holds always or not at all: who fails once has failed. */
-const NEVER_AGAIN =
-  /(crash-points|power-cut|concurrency|full-soak|full-history|full-loss|linearizability|metadata-sweep)\.spec\.ts$/;
-/** Likewise for tests of other files that say so in their name. */
-const PROMISES_OF_DATA =
-  /acknowledged|is lost|torn|wrong byte|other bytes|never bytes|old or new|still whole|nothing old|newest|one current copy/;
-/** More files than that fail of one cause, which is not the machine. */
-const MAX_FILES_AGAIN = 3;
-const TIMES_AGAIN = 2;
 /** More than two were never tried. */
 const MAX_LANES = 2;
 const root = join(import.meta.dirname, '..');
@@ -35,7 +25,6 @@ process.env.TMPDIR = scratch;
 const brokers = [];
 let postgres;
 let running;
-let runs = 0;
 let interrupted = false;
 for (const signal of ['SIGINT', 'SIGTERM']) {
   process.on(signal, () => {
@@ -61,15 +50,19 @@ async function main() {
     throw new Error('The build failed.');
   }
   if (projects.includes('e2e')) await startServices();
-  const files = [];
-  for (const project of projects) if (!interrupted) files.push(...(await runJest(project, args)));
-  const failed = files.filter(({ status }) => status === 'failed');
-  const unsteady = await passAgain(failed);
+  const total = { passed: 0, failed: 0 };
+  const failures = [];
+  for (const project of projects) {
+    if (interrupted) break;
+    const results = await runJest(project);
+    total.passed += results.numPassedTests;
+    total.failed += results.numFailedTests + results.numRuntimeErrorTestSuites;
+    failures.push(...failuresOf(results));
+  }
   // Once more in short, at the end, where they are found.
-  for (const file of failed) tell(unsteady.includes(file) ? 'UNSTEADY' : 'FAILED', file);
-  const passed = files.flatMap(file => file.assertionResults.filter(({ status }) => status === 'passed')).length;
-  console.log(summary(passed, failed, unsteady));
-  return failed.length === unsteady.length && passed > 0 && !interrupted;
+  for (const failure of failures) console.log(failure);
+  console.log(`${total.passed} passed, ${total.failed} failed${interrupted ? ' (interrupted)' : ''}`);
+  return total.failed === 0 && total.passed > 0 && !interrupted;
 }
 
 async function startServices() {
@@ -86,15 +79,14 @@ async function startServices() {
   console.log(`Database: ${postgres.origin}`);
 }
 
-/** Resolves to what Jest says of each file. */
-async function runJest(project, patterns) {
-  const output = join(scratch, `${project}-${(runs += 1)}.json`);
+async function runJest(project) {
+  const output = join(scratch, `${project}.json`);
   const jestArgs = ['--selectProjects', project, '--json', `--outputFile=${output}`, '--passWithNoTests'];
   // What a failed test left open must not keep the run from ending.
   if (project === 'e2e') jestArgs.push('--forceExit', `--maxWorkers=${brokers.length}`);
   // Jest would leave a core of two for itself.
   else jestArgs.push('--maxWorkers=100%');
-  if (patterns.length > 0) jestArgs.push('--testPathPatterns', ...patterns);
+  if (args.length > 0) jestArgs.push('--testPathPatterns', ...args);
   running = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', jest, ...jestArgs], {
     cwd: root,
     env: {
@@ -107,57 +99,21 @@ async function runJest(project, patterns) {
     stdio: ['inherit', 'ignore', 'inherit'],
   });
   await new Promise((resolve, reject) => running.once('exit', resolve).once('error', reject));
-  if (existsSync(output)) return JSON.parse(readFileSync(output, 'utf8')).testResults;
-  return [
-    { name: join(root, project), status: 'failed', message: 'Jest ended without a result.', assertionResults: [] },
-  ];
-}
-
-/** Runs black-box files that failed beside others again, alone. Resolves to those that then passed each time. */
-async function passAgain(failed) {
-  const again = failed.filter(mayTryAgain);
-  const passed = [];
-  if (failed.length > MAX_FILES_AGAIN) return passed;
-  for (const file of again) if (await passesAlone(file.name)) passed.push(file);
-  return passed;
-}
-
-function mayTryAgain({ name, assertionResults }) {
-  const isBlackBox = relative(root, name).startsWith('test/');
-  const broken = assertionResults.filter(({ status }) => status === 'failed');
-  return isBlackBox && !NEVER_AGAIN.test(name) && !broken.some(({ fullName }) => PROMISES_OF_DATA.test(fullName));
-}
-
-async function passesAlone(path) {
-  for (let time = 1; time <= TIMES_AGAIN && !interrupted; time += 1) {
-    console.log(`Alone, ${time} of ${TIMES_AGAIN}: ${relative(root, path)}`);
-    const files = await runJest('e2e', [path]);
-    if (files.length === 0 || files.some(({ status }) => status === 'failed')) return false;
+  if (!existsSync(output)) {
+    return { numPassedTests: 0, numFailedTests: 0, numRuntimeErrorTestSuites: interrupted ? 0 : 1, testResults: [] };
   }
-  return !interrupted;
+  return JSON.parse(readFileSync(output, 'utf8'));
 }
 
-function tell(word, { name, message, assertionResults }) {
-  const file = relative(root, name);
-  const failed = assertionResults.filter(({ status }) => status === 'failed');
-  if (failed.length === 0) console.log(`${word} ${file}\n${shortened(message)}`);
-  for (const { fullName, failureMessages } of failed) {
-    console.log(`${word} ${file}: ${fullName}\n${shortened(failureMessages.join('\n'))}`);
-  }
-}
-
-function summary(passed, failed, unsteady) {
-  const parts = [`${passed} passed`, `${failuresIn(failed) - failuresIn(unsteady)} failed`];
-  if (unsteady.length > 0) {
-    parts.push(`${failuresIn(unsteady)} UNSTEADY (failed once, then passed ${TIMES_AGAIN} times alone)`);
-  }
-  return `${parts.join(', ')}${interrupted ? ' (interrupted)' : ''}`;
-}
-
-/** A file that fails without a failed test, in its preparations say, counts as one. */
-function failuresIn(files) {
-  const failures = files.map(file => file.assertionResults.filter(({ status }) => status === 'failed').length);
-  return failures.reduce((sum, count) => sum + Math.max(count, 1), 0);
+function failuresOf({ testResults }) {
+  return testResults.flatMap(({ name, message, assertionResults }) => {
+    const file = relative(root, name);
+    const failed = assertionResults.filter(({ status }) => status === 'failed');
+    if (failed.length === 0 && message !== '') return [`FAILED ${file}\n${shortened(message)}`];
+    return failed.map(
+      ({ fullName, failureMessages }) => `FAILED ${file}: ${fullName}\n${shortened(failureMessages.join('\n'))}`,
+    );
+  });
 }
 
 function shortened(text) {
