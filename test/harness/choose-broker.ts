@@ -1,4 +1,5 @@
-import { brokerOfLane } from './lane.js';
+import { LANE } from './lane.js';
 
-const url = brokerOfLane();
+// One URL a lane, parted by spaces.
+const url = process.env['TEST_BROKERS']?.split(' ')[LANE];
 if (url !== undefined) process.env['RABBITMQ_SERVER'] = url;

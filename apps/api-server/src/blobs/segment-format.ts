@@ -10,7 +10,7 @@ export function shardKey({ blobId, segment, shard }: ShardPosition): ObjectName 
   return toObjectName(`${blobId}.${segment}.${shard}`);
 }
 
-/** What the servers of a segment are ranked by, or of all small blobs of a round by its leader's. Nothing that is stored depends on it. */
+/** What the servers of a segment are ranked by; those of a round of tiny blobs by its leader's. Nothing that is stored depends on it. */
 export function placementKey(blobId: BlobId, segment: number): KeyHash {
   return hashName(toObjectName(`${blobId}.${segment}`));
 }

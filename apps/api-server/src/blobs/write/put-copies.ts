@@ -35,11 +35,11 @@ export function putCopies(
       throw error;
     }
   };
-  return bytes.length > MAX_ROUND_BYTES ? write(blobId) : parts.rounds.join(blobId, write);
+  return bytes.length > MAX_TINY_BYTES ? write(blobId) : parts.rounds.join(blobId, write);
 }
 
 /** What a server takes longer for than for a sync of its disk goes its own way, so that all servers share the work. */
-const MAX_ROUND_BYTES = 4096;
+const MAX_TINY_BYTES = 4096;
 
 class CopiesWrite {
   private readonly holders: (ServerId | undefined)[];
