@@ -1,6 +1,8 @@
 /**
  * A smoke pass on whatever Node runs this: standalone from dist, a few objects, a stop, a second start
- * that finds them. `npx -y -p node@24 node scripts/smoke.mjs` tries the Node that the containers use.
+ * that finds them. `npx --ignore-scripts=false -y -p node@24 node scripts/smoke.mjs 24` tries the Node that
+ * the containers use: the package sets up its binary by a script, without which npx runs the machine's Node
+ * and says nothing. Hence the argument, the major version that it must be.
  */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
@@ -11,6 +13,9 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+
+const [, , major] = process.argv;
+assert.ok(major === undefined || process.version.startsWith(`v${major}.`), `Node ${major}, not ${process.version}`);
 
 const root = await mkdtemp(join(tmpdir(), 'granary-smoke-'));
 const port = await freePorts(7);
