@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { BufferPool } from './buffer-pool.js';
+import { BufferPool, isPageAligned } from './buffer-pool.js';
 
 const sizes = { largeBytes: 8192, smallBytes: 1024 };
 
@@ -20,5 +20,19 @@ describe('BufferPool', () => {
       expect(new Set(lent).size).toBe(500);
       for (const buffer of lent) pool.give(buffer);
     }
+  });
+
+  it('lends large buffers that can be written past the page cache, at positions that can', () => {
+    const pool = new BufferPool({ budgetBytes: 2 * 8192, ...sizes });
+    const [large, other, small] = [pool.take(), pool.take(), pool.take()];
+    large.fill(1);
+    other.fill(2);
+
+    expect(large.every(byte => byte === 1)).toBe(true);
+    expect([large, other].map(buffer => isPageAligned(buffer, 8192))).toEqual([true, true]);
+    expect(isPageAligned(large, 100)).toBe(false);
+    expect(isPageAligned(large.subarray(0, 100), 0)).toBe(false);
+    expect(isPageAligned(large.subarray(100), 0)).toBe(false);
+    expect(isPageAligned(small, 0)).toBe(false);
   });
 });

@@ -13,16 +13,19 @@ export interface BufferPoolOptions {
 export class BufferPool {
   private readonly freeLarge: Buffer[] = [];
   private readonly freeSmall: Buffer[] = [];
+  private readonly large: AlignedBuffers;
   private largeOut = 0;
 
-  constructor(private readonly options: BufferPoolOptions) {}
+  constructor(private readonly options: BufferPoolOptions) {
+    this.large = new AlignedBuffers(options);
+  }
 
   take(): Buffer {
     const { budgetBytes, largeBytes, smallBytes } = this.options;
     if ((this.largeOut + 1) * largeBytes > budgetBytes)
       return this.freeSmall.pop() ?? Buffer.allocUnsafeSlow(smallBytes);
     this.largeOut += 1;
-    return this.freeLarge.pop() ?? Buffer.allocUnsafeSlow(largeBytes);
+    return this.freeLarge.pop() ?? this.large.make();
   }
 
   /** The buffer must be one that `take` gave, and be used no more. */
@@ -37,6 +40,45 @@ export class BufferPool {
 }
 
 const MAX_FREE_SMALL = 256;
+
+const PAGE_BYTES = 4096;
+const WASM_PAGE_BYTES = 64 * 1024;
+const pageAligned = new WeakSet<ArrayBufferLike>();
+
+/** Whether a disk can write these bytes to that position past the page cache: address, length and position are whole pages. */
+export function isPageAligned(bytes: Buffer, position: number): boolean {
+  const places = [bytes.byteOffset, bytes.length, position];
+  return pageAligned.has(bytes.buffer) && places.every(place => place % PAGE_BYTES === 0);
+}
+
+/** The large buffers of one pool. They lie in a WebAssembly memory, the only one that JavaScript gets page-aligned. */
+class AlignedBuffers {
+  private memory: ArrayBuffer | undefined;
+  private made = 0;
+
+  constructor(private readonly options: BufferPoolOptions) {}
+
+  make(): Buffer {
+    const { largeBytes } = this.options;
+    this.memory ??= this.reserve();
+    const offset = this.made * largeBytes;
+    if (offset + largeBytes > this.memory.byteLength) return Buffer.allocUnsafeSlow(largeBytes);
+    this.made += 1;
+    return Buffer.from(this.memory, offset, largeBytes);
+  }
+
+  /** Address space only, until it is used; an empty memory where the system has none to give. */
+  private reserve(): ArrayBuffer {
+    const pages = Math.ceil(this.options.budgetBytes / WASM_PAGE_BYTES);
+    try {
+      const { buffer } = new WebAssembly.Memory({ initial: pages, maximum: pages });
+      pageAligned.add(buffer);
+      return buffer;
+    } catch {
+      return new ArrayBuffer(0);
+    }
+  }
+}
 
 /** One budget for the whole process. */
 export const transferBuffers = new BufferPool({

@@ -1,5 +1,6 @@
 import { GranaryError, type KeyHash } from '#contracts';
-import { diskError, errnoOf, syncDirectory, withFile, writeFileDurably } from './disk-access.js';
+import { diskError, syncDirectory, withFile, writeFileDurably } from './disk-access.js';
+import { errnoOf } from './errno.js';
 import { ENTRY_KINDS, type IndexEntry } from './object-index.js';
 import type { StoreParts } from './store-parts.js';
 

@@ -3,7 +3,7 @@ import { link, open, readdir, unlink, type FileHandle } from 'node:fs/promises';
 import { connect, createServer, type Server } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { errnoOf } from './disk-access.js';
+import { errnoOf } from './errno.js';
 
 /** Who holds a directory. */
 export interface LockHolder {

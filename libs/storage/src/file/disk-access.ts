@@ -1,5 +1,6 @@
 import { GranaryError } from '#contracts';
 import type { Disk } from './disk.js';
+import { errnoOf } from './errno.js';
 
 /** Fills as much of the range as the file has; the number of bytes read. */
 export async function readFully(disk: Disk, descriptor: number, into: Buffer, position: number): Promise<number> {
@@ -61,11 +62,6 @@ export async function unlinkIfThere(disk: Disk, path: string): Promise<void> {
   await disk.unlink(path).catch((error: unknown) => {
     if (errnoOf(error) !== 'ENOENT') throw error;
   });
-}
-
-export function errnoOf(error: unknown): string | undefined {
-  const named = typeof error === 'object' && error !== null && 'code' in error;
-  return named && typeof error.code === 'string' ? error.code : undefined;
 }
 
 /** The project's error for one of the system's; anything else as it is. */

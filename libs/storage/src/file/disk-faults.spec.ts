@@ -10,7 +10,9 @@ import { StoreFixture, faultyDisk, systemError } from './store-fixture.js';
 
 const key = toObjectName('key');
 const SMALL = 1000;
+/** A whole buffer, which goes past the page cache, and a rest. */
 const LARGE = 300_000;
+const BELOW_A_BUFFER = 100_000;
 const CODES: Record<string, string> = {
   EIO: 'storage-failed',
   ENOSPC: 'storage-full',
@@ -61,6 +63,15 @@ function disk(): Disk {
       paths.set(descriptor, flags.startsWith('w') ? file : '');
       return descriptor;
     },
+    openDirect: async file => {
+      maybeFail('openDirect', file);
+      const descriptor = await real.openDirect(file);
+      if (descriptor !== undefined) {
+        failedDescriptors.delete(descriptor);
+        paths.set(descriptor, `${file} past the page cache`);
+      }
+      return descriptor;
+    },
     write: async (descriptor, ...rest) => {
       maybeFailOn('write', descriptor);
       return real.write(descriptor, ...rest);
@@ -93,6 +104,8 @@ describe('A put that meets a failing disk', () => {
     ['fdatasync', SMALL],
     ['open', LARGE],
     ['write', LARGE],
+    ['write', BELOW_A_BUFFER],
+    ['openDirect', LARGE],
     ['fsync', LARGE],
     ['rename', LARGE],
   ];

@@ -1,4 +1,5 @@
 import fs from 'node:fs';
+import { errnoOf } from './errno.js';
 
 /**
  * The calls that the file store makes of the operating system: the seam where tests inject faults.
@@ -7,6 +8,8 @@ import fs from 'node:fs';
 export interface Disk {
   /** Flags as in fs.open, e.g. `r`, `wx+`. */
   open(path: string, flags: string): Promise<number>;
+  /** For writes of aligned buffers (isPageAligned) past the page cache; undefined where that cannot be done. */
+  openDirect(path: string): Promise<number | undefined>;
   close(descriptor: number): Promise<void>;
   /** May read fewer bytes than asked; 0 at the end. */
   read(descriptor: number, buffer: Buffer, offset: number, length: number, position: number): Promise<number>;
@@ -51,6 +54,7 @@ export function nodeDisk({ fsync, maxCallsInFlight }: NodeDiskOptions): Disk {
 
   return {
     open: (path, flags) => reading(done => fs.open(path, flags, 0o640, done)),
+    openDirect: directOpener(fsync, reading),
     close: descriptor => reading<void>(done => fs.close(descriptor, error => done(error ?? null))),
     read: async (descriptor, buffer, offset, length, position) =>
       quickRead(length, () => fs.readSync(descriptor, buffer, offset, length, position)) ??
@@ -107,7 +111,25 @@ function quickReads() {
   };
 }
 
-function callGate(maxInFlight: number) {
+/** Only on Linux, and only to a disk that is synced: else the page cache is all that was asked for. */
+function directOpener(fsync: boolean, gate: CallGate): Disk['openDirect'] {
+  const { O_DIRECT, O_WRONLY } = fs.constants;
+  let isPossible = fsync && typeof O_DIRECT === 'number';
+  return async path => {
+    if (!isPossible) return undefined;
+    try {
+      return await gate<number>(done => fs.open(path, O_WRONLY | O_DIRECT, done));
+    } catch (error) {
+      if (errnoOf(error) !== 'EINVAL') throw error;
+      isPossible = false;
+      return undefined;
+    }
+  };
+}
+
+type CallGate = <T>(start: (done: Done<T>) => void) => Promise<T>;
+
+function callGate(maxInFlight: number): CallGate {
   const waiting: (() => void)[] = [];
   let inFlight = 0;
   return <T>(start: (done: Done<T>) => void): Promise<T> =>

@@ -1,7 +1,8 @@
 import { GranaryError, type KeyHash } from '#contracts';
 import type { ShardInfo } from '../shard-store.js';
 import { noteDamage, objectDamaged, readError } from './damaged-object.js';
-import { diskError, errnoOf, readFully } from './disk-access.js';
+import { diskError, readFully } from './disk-access.js';
+import { errnoOf } from './errno.js';
 import { readLargeFileInfo } from './large-file-format.js';
 import { ENTRY_KINDS, type IndexEntry } from './object-index.js';
 import { decodeObject } from './pack-record.js';

@@ -4,9 +4,11 @@ import { contentHash, type ContentHasher } from '../content-hash.js';
 import { DigestComputation, declaredAlgorithms } from '../declared-digests.js';
 import type { ExpectedDigests } from '../shard-store.js';
 import { BlockChecksums } from './block-checksums.js';
-import { errnoOf, readFully, syncDirectory, unlinkIfThere, writeFully } from './disk-access.js';
+import { readFully, syncDirectory, unlinkIfThere, writeFully } from './disk-access.js';
 import type { Disk } from './disk.js';
+import { errnoOf } from './errno.js';
 import type { SpaceClaim } from './free-space.js';
+import { ObjectFile } from './object-file.js';
 import { HEADER_BYTES, MAGIC, encodeHeader, type RecordHeader } from './record-header.js';
 import type { StoreLayout } from './store-layout.js';
 
@@ -38,15 +40,13 @@ export class LargeFileWriter {
   private spare: Buffer | undefined;
   private position = 0;
   private writing: Promise<void> | undefined;
-  private syncing: Promise<void> | undefined;
-  private unsyncedBytes = 0;
   private closed = false;
   private renamed = false;
 
   private constructor(
     private readonly options: LargeFileWriterOptions,
     private readonly temporaryPath: string,
-    private readonly descriptor: number,
+    private readonly file: ObjectFile,
     private readonly hasher: ContentHasher,
   ) {
     this.checksums = new BlockChecksums(options.disk, `${temporaryPath}.checksums`);
@@ -57,8 +57,8 @@ export class LargeFileWriter {
   static async create(options: LargeFileWriterOptions): Promise<LargeFileWriter> {
     const hasher = await contentHash.hasher();
     const temporaryPath = options.layout.temporaryPath();
-    const descriptor = await options.disk.open(temporaryPath, 'wx+');
-    return new LargeFileWriter(options, temporaryPath, descriptor, hasher);
+    const file = await ObjectFile.create(options.disk, temporaryPath);
+    return new LargeFileWriter(options, temporaryPath, file, hasher);
   }
 
   /** As ShardWriter. Most chunks are only gathered, which a promise for each would double the cost of. */
@@ -80,12 +80,11 @@ export class LargeFileWriter {
   async publish(header: RecordHeader, meta: Buffer): Promise<void> {
     const { disk, layout } = this.options;
     const path = layout.objectPath(header);
-    const tableEnd = await this.checksums.writeTo(this.descriptor, this.position);
+    const tableEnd = await this.checksums.writeTo(this.file.descriptor, this.position);
     const tail = Buffer.concat([meta, Buffer.alloc(HEADER_BYTES)]);
     encodeHeader(header, MAGIC.file, 0, tail, meta.length);
-    await writeFully(disk, this.descriptor, tail, tableEnd);
-    await this.syncing;
-    await disk.fsync(this.descriptor);
+    await writeFully(disk, this.file.descriptor, tail, tableEnd);
+    await this.file.sync();
     await this.close();
     await this.renameTo(path, header.hash);
     this.renamed = true;
@@ -100,7 +99,7 @@ export class LargeFileWriter {
   /** Idempotent; never rejects; after `publish` it does nothing. Not while anything else is under way. */
   async abort(): Promise<void> {
     if (this.renamed) return;
-    await Promise.allSettled([this.writing, this.syncing]);
+    await this.writing?.catch(() => {});
     await this.close().catch(() => {});
     await unlinkIfThere(this.options.disk, this.temporaryPath).catch(() => {});
   }
@@ -139,25 +138,13 @@ export class LargeFileWriter {
     this.digests.update(bytes);
     await this.checksums.update(bytes);
     await this.writing;
-    const writing = writeFully(this.options.disk, this.descriptor, bytes, this.position);
+    const writing = this.file.write(bytes, this.position);
     // Whoever awaits it next sees the error; until then it must not count as unhandled.
     writing.catch(() => {});
     this.writing = writing;
     this.position += bytes.length;
-    this.syncInBackground(bytes.length);
     [this.buffer, this.spare] = [this.spare ?? this.options.buffers.take(), this.buffer];
     this.used = 0;
-  }
-
-  /** Starts the disk early, so that the last sync of a long object does not have all of it to write. */
-  private syncInBackground(bytes: number): void {
-    this.unsyncedBytes += bytes;
-    if (this.syncing !== undefined || this.unsyncedBytes < SYNC_EVERY_BYTES) return;
-    this.unsyncedBytes = 0;
-    const syncing = this.options.disk.fdatasync(this.descriptor).then(() => void (this.syncing = undefined));
-    // A failure stays in `syncing` and fails publish; this descriptor is never synced again.
-    syncing.catch(() => {});
-    this.syncing = syncing;
   }
 
   private async checkLateDigests(expected: ExpectedDigests): Promise<void> {
@@ -166,7 +153,7 @@ export class LargeFileWriter {
     const computation = new DigestComputation(late);
     for (let at = 0; at < this.position;) {
       const piece = this.buffer.subarray(0, Math.min(this.buffer.length, this.position - at));
-      await readFully(this.options.disk, this.descriptor, piece, at);
+      await readFully(this.options.disk, this.file.descriptor, piece, at);
       computation.update(piece);
       at += piece.length;
     }
@@ -179,8 +166,6 @@ export class LargeFileWriter {
     this.options.buffers.give(this.buffer);
     if (this.spare !== undefined) this.options.buffers.give(this.spare);
     await Promise.allSettled([this.checksums.close()]);
-    await this.options.disk.close(this.descriptor);
+    await this.file.close();
   }
 }
-
-const SYNC_EVERY_BYTES = 16 * 1024 * 1024;

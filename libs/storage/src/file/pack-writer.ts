@@ -1,7 +1,8 @@
 import { randomInt } from 'node:crypto';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { diskError, errnoOf, syncDirectory, writeFully } from './disk-access.js';
+import { diskError, syncDirectory, writeFully } from './disk-access.js';
 import type { Disk } from './disk.js';
+import { errnoOf } from './errno.js';
 import { PACK_HEADER, packFile, type Pack, type PackFiles } from './pack-files.js';
 import { PackEntries, packEntry, writeHint } from './pack-hint.js';
 import { BARE_RECORD_BYTES, bareRecord, encodeRecord, recordBytes, type PackRecord } from './pack-record.js';

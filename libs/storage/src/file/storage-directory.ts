@@ -1,9 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { mkdir, readFile, readdir } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
-import { errnoOf, syncDirectory, writeFileDurably } from './disk-access.js';
+import { syncDirectory, writeFileDurably } from './disk-access.js';
 import { isLockFile, lockDirectory, type DirectoryLock } from './directory-lock.js';
 import { nodeDisk } from './disk.js';
+import { errnoOf } from './errno.js';
 
 /** A directory that this process, and no other, may use as a store until it is closed. */
 export interface StorageDirectory {
