@@ -1,5 +1,6 @@
 import fs from 'node:fs';
 import { errnoOf } from './errno.js';
+import { quickReads } from './quick-reads.js';
 
 /**
  * The calls that the file store makes of the operating system: the seam where tests inject faults.
@@ -83,31 +84,6 @@ export function nodeDisk({ fsync, maxCallsInFlight }: NodeDiskOptions): Disk {
         freeInodes: files > 0 ? ffree : undefined,
       };
     },
-  };
-}
-
-const QUICK_BYTES = 16 * 1024;
-const QUICK_MS = 0.1;
-const MAX_PAUSE_MS = 10_000;
-
-/**
- * Small reads on the spot as long as the page cache answers them: that takes 5 µs, and handing a read
- * to a thread and back several times as much. One that took longer has waited for the disk: for a
- * hundred times as long all reads go to threads then, so that a cold or hung disk holds up the event
- * loop for a hundredth of the time. Undefined: not now.
- */
-function quickReads() {
-  let pausedUntilMs = 0;
-  return (length: number, read: () => number): number | undefined => {
-    const startedMs = performance.now();
-    if (length > QUICK_BYTES || startedMs < pausedUntilMs) return undefined;
-    try {
-      return read();
-    } finally {
-      const endedMs = performance.now();
-      const tookMs = endedMs - startedMs;
-      if (tookMs > QUICK_MS) pausedUntilMs = endedMs + Math.min(100 * tookMs, MAX_PAUSE_MS);
-    }
   };
 }
 
