@@ -1,21 +1,13 @@
-import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client';
+import { Counter, Gauge, Registry, collectDefaultMetrics } from 'prom-client';
+import { RequestDurations } from './request-durations.js';
 
-const SECONDS = [0.001, 0.005, 0.025, 0.1, 0.5, 1, 5, 30, 120];
 /** Each sample wakes the process: at the library's 10 ms an idle server takes a hundredth of a core. */
 const EVENT_LOOP_SAMPLE_MS = 100;
 
 /** The metrics of one server, as `GET /metrics` shows them. Names begin with `granary_` and end in their unit. */
 export class Metrics {
   readonly registry = new Registry();
-  private readonly requests = new Histogram({
-    name: 'granary_http_request_duration_seconds',
-    help: 'Time from the head of a request to the end of its response, by route, method and status.',
-    labelNames: ['route', 'method', 'status'],
-    buckets: SECONDS,
-    registers: [this.registry],
-  });
-  /** Resolving labels costs several times what observing does, so it is done once per combination. */
-  private readonly observers = new Map<string, Histogram.Internal<'route' | 'method' | 'status'>>();
+  private readonly requests = new RequestDurations(this.registry);
 
   /** Memory, CPU, event loop, garbage collection of the process: for one server of a process only. */
   collectProcessMetrics(): void {
@@ -24,13 +16,7 @@ export class Metrics {
 
   /** `route` and `method` come from small fixed sets, never from the client. */
   observeRequest(route: string, method: string, status: number, seconds: number): void {
-    const key = `${route} ${method} ${status}`;
-    let observer = this.observers.get(key);
-    if (observer === undefined) {
-      observer = this.requests.labels(route, method, String(status));
-      this.observers.set(key, observer);
-    }
-    observer.observe(seconds);
+    this.requests.observe(route, method, status, seconds);
   }
 
   counter<L extends string = never>(name: string, help: string, labelNames: readonly L[] = []): Counter<L> {

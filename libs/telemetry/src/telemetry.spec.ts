@@ -56,4 +56,20 @@ describe('Metrics', () => {
     expect(text).toContain('granary_messages_dropped_total{reason="malformed"} 1');
     expect(text).toContain('granary_objects 7');
   });
+
+  it('counts every request, however many there are between two looks', async () => {
+    const metrics = new Metrics();
+    for (let request = 0; request < 1000; request += 1) metrics.observeRequest('/objects', 'GET', 200, 0.002);
+    for (let request = 0; request < 300; request += 1) metrics.observeRequest('/objects', 'GET', 404, 0.2);
+    const series = 'granary_http_request_duration_seconds';
+    for (const more of [0, 1]) {
+      metrics.observeRequest('/objects', 'GET', 404, 0.2);
+      // oxlint-disable-next-line no-await-in-loop -- one look after the other
+      const text = await metrics.text();
+      expect(text).toContain(`${series}_count{route="/objects",method="GET",status="200"} 1000`);
+      expect(text).toContain(`${series}_bucket{le="0.005",route="/objects",method="GET",status="200"} 1000`);
+      expect(text).toContain(`${series}_bucket{le="0.1",route="/objects",method="GET",status="404"} 0`);
+      expect(text).toContain(`${series}_count{route="/objects",method="GET",status="404"} ${301 + more}`);
+    }
+  });
 });

@@ -60,7 +60,8 @@ export class FrameShardStore implements ShardStore, ShardListing {
     const { answer, connection } = await client.read({ kind: 'read', request, signal });
     if (answer.kind === 'notFound') return undefined;
     if (answer.kind !== 'found') throw refusalOfAnswer(client.address, answer);
-    return new FrameShardReader(client, { space, key }, { ...answer, connection });
+    const { found, bytes } = answer;
+    return new FrameShardReader(client, { space, key }, { found, bytes, connection });
   }
 
   async stat(
