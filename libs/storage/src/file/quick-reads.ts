@@ -8,7 +8,8 @@ export interface QuickReadOptions {
 /** Reads at once and returns what `read` does, or undefined where a thread has to do it. */
 export type QuickRead = (length: number, read: () => number) => number | undefined;
 
-const QUICK_BYTES = 16 * 1024;
+/** Whatever a record of a pack may have. */
+const QUICK_BYTES = 128 * 1024;
 const QUICK_MS = 0.1;
 const MAX_PAUSE_MS = 10_000;
 
