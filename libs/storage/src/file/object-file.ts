@@ -55,8 +55,9 @@ export class ObjectFile {
     } catch (error) {
       // What some file systems say of their own alignment, or of such writes altogether.
       if (errnoOf(error) !== 'EINVAL') throw error;
-      await this.disk.close(this.direct);
+      const refusing = this.direct;
       this.direct = 'none';
+      await this.disk.close(refusing);
       return 0;
     }
   }
