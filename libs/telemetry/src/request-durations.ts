@@ -31,6 +31,7 @@ export class RequestDurations {
   }
 
   observe(route: string, method: string, status: number, seconds: number): void {
+    if (!Number.isFinite(seconds)) throw new TypeError(`No duration: ${seconds}`);
     const series = this.series.get(route)?.get(method)?.get(status) ?? this.begin(route, method, status);
     series.waiting.push(seconds);
     if (series.waiting.length === MAX_WAITING) handOver(series);
@@ -53,8 +54,7 @@ export class RequestDurations {
 }
 
 function handOver({ observer, waiting }: Series): void {
-  for (const seconds of waiting) observer.observe(seconds);
-  waiting.length = 0;
+  for (const seconds of waiting.splice(0)) observer.observe(seconds);
 }
 
 function entry<K, V>(map: Map<K, V>, key: K, make: () => V): V {

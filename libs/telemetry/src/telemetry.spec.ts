@@ -72,4 +72,14 @@ describe('Metrics', () => {
       expect(text).toContain(`${series}_count{route="/objects",method="GET",status="404"} ${301 + more}`);
     }
   });
+
+  it('refuses what is no duration, and goes on counting', async () => {
+    const metrics = new Metrics();
+    metrics.observeRequest('/objects', 'GET', 200, 0.002);
+    expect(() => metrics.observeRequest('/objects', 'GET', 200, Number.NaN)).toThrow('No duration');
+    metrics.observeRequest('/objects', 'GET', 200, 0.002);
+    const count = 'granary_http_request_duration_seconds_count{route="/objects",method="GET",status="200"} 2';
+    expect(await metrics.text()).toContain(count);
+    expect(await metrics.text()).toContain(count);
+  });
 });

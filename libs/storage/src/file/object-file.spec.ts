@@ -1,4 +1,5 @@
-import { readFile } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import { open, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { BufferPool } from '../buffer-pool.js';
@@ -44,6 +45,16 @@ function pageAlignedPiece(): Buffer {
   return new BufferPool({ budgetBytes: 2 * PIECE, largeBytes: PIECE, smallBytes: 1024 }).take();
 }
 
+/** Whether this system and the file system of the tests can do it at all. */
+async function opensDirect(file: string): Promise<boolean> {
+  const { O_DIRECT } = constants;
+  if (typeof O_DIRECT !== 'number') return false;
+  return open(file, constants.O_WRONLY | O_DIRECT).then(
+    async handle => handle.close().then(() => true),
+    () => false,
+  );
+}
+
 /** Two whole buffers and a rest, as an object is written. */
 async function writeAll(on: Disk): Promise<Buffer> {
   const bytes = bytesOf(2 * PIECE + 100, 7);
@@ -70,7 +81,72 @@ describe('The file of a large object', () => {
     expect(direct).toBe(2 * PIECE);
   });
 
-  it('is what was written on the real disk', () => expectWritten(faultyDisk(() => ({}))));
+  it('is written so on the real disk, if that can', async () => {
+    const written: number[] = [];
+    const descriptors = new Set<number>();
+    const real = faultyDisk(({ openDirect, write }) => ({
+      openDirect: async file => {
+        const descriptor = await openDirect(file);
+        if (descriptor !== undefined) descriptors.add(descriptor);
+        return descriptor;
+      },
+      write: async (descriptor, ...rest) => {
+        const count = await write(descriptor, ...rest);
+        if (descriptors.has(descriptor)) written.push(count);
+        return count;
+      },
+    }));
+    await expectWritten(real);
+    expect(written).toEqual((await opensDirect(path)) ? [PIECE, PIECE] : []);
+  });
+
+  it('closes each descriptor once, however the disk fails', async () => {
+    for (const fault of ['none', 'EINVAL', 'EIO'] as const) {
+      const open: number[] = [];
+      const opened = (descriptor: number): number => {
+        open.push(descriptor);
+        return descriptor;
+      };
+      const counting = faultyDisk(real => ({
+        open: async (file, flags) => opened(await real.open(file, flags)),
+        openDirect: async file => opened(await real.open(file, 'r+')),
+        close: async descriptor => {
+          const at = open.indexOf(descriptor);
+          if (at < 0) throw new Error(`${descriptor} is closed twice`);
+          open.splice(at, 1);
+          await real.close(descriptor);
+          // The number is free all the same.
+          if (open.length > 0 && fault === 'EINVAL') throw systemError('EIO');
+        },
+        write: async (descriptor, ...rest) => {
+          if (fault !== 'none' && descriptor === open[1]) throw systemError(fault);
+          return real.write(descriptor, ...rest);
+        },
+      }));
+      // oxlint-disable-next-line no-await-in-loop -- one file at a time
+      const file = await ObjectFile.create(counting, `${path}-${fault}`);
+      const writing = file.write(pageAlignedPiece(), 0);
+      // oxlint-disable-next-line no-await-in-loop -- as above
+      await (fault === 'EIO' ? expect(writing).rejects.toThrow('EIO') : writing);
+      // oxlint-disable-next-line no-await-in-loop -- as above
+      await file.close();
+      expect(open).toEqual([]);
+    }
+  });
+
+  it('is never durable once a sync on the way has failed', async () => {
+    let syncs = 0;
+    const failing = disk(length => length);
+    failing.fdatasync = async () => {
+      throw systemError('EIO');
+    };
+    failing.fsync = async () => void (syncs += 1);
+    const file = await ObjectFile.create(failing, path);
+    await file.write(Buffer.alloc(17 * 1024 * 1024), 0);
+    await expect(file.sync()).rejects.toThrow('EIO');
+    await file.close();
+    expect(syncs).toBe(0);
+  });
 
   it('goes through the page cache where nothing else can be opened', async () => {
     await expectWritten(

@@ -57,7 +57,7 @@ export class ObjectFile {
       if (errnoOf(error) !== 'EINVAL') throw error;
       const refusing = this.direct;
       this.direct = 'none';
-      await this.disk.close(refusing);
+      await this.disk.close(refusing).catch(() => {});
       return 0;
     }
   }

@@ -52,10 +52,25 @@ describe('quickReads', () => {
     expect(read(0.01)).toBe(1024);
   });
 
-  it('does not believe that twice in a row', () => {
-    const { read } = fixture();
-    read(3);
-    expect(read(3)).toBe(1024);
+  it('believes that for a twentieth of the time at most, where a file system does not count', () => {
+    const { read, wait } = fixture();
+    let heldUpMs = 0;
+    const seconds = 60;
+    for (let millisecond = 0; millisecond < seconds * 1000; millisecond += 1) {
+      // Slow and fast ones in turns.
+      if (read(10) !== undefined) heldUpMs += 10;
+      read(0.01);
+      wait(1);
+    }
+    expect(heldUpMs).toBeGreaterThan(100);
+    // Time went on while it was held up, too.
+    expect(heldUpMs).toBeLessThan((seconds * 1000 + heldUpMs) * 0.065 + 200);
+  });
+
+  it('does not believe it of a long wait', () => {
+    const { read, wait } = fixture();
+    expect(read(101)).toBe(1024);
+    wait(9999);
     expect(read(0.01)).toBeUndefined();
   });
 
