@@ -8,7 +8,7 @@ import { FRAMES_UPGRADE, GranaryError, ROUTES, toObjectName } from '#contracts';
 import { drainServer } from '#http';
 import { MemoryShardStore } from '../../memory/index.js';
 import { RemoteStores } from '../../remote/remote-stores.js';
-import type { ShardWriter } from '../../shard-store.js';
+import type { ShardReader, ShardWriter } from '../../shard-store.js';
 import { decodeFailure, encodeEmpty, encodeInfo } from '../codec/answer-frames.js';
 import { decodeOutcomes, encodePutAll } from '../codec/batch-frames.js';
 import { FrameParser } from '../codec/frame-parser.js';
@@ -380,6 +380,32 @@ describe('a client that sends', () => {
   it('nothing at all is closed after the idle time', async () => {
     const { port } = await serve({ stallTimeoutMs: 100, idleTimeoutMs: 200 });
     await (await RawClient.open(port)).untilClosed();
+  });
+
+  it('a request and goes is nobody’s failure', async () => {
+    const failures: string[] = [];
+    const { port, server, store } = await serve({ onFailure: operation => failures.push(operation) });
+    const accepted: Socket[] = [];
+    server.on('connection', socket => accepted.push(socket));
+    const open = store.open.bind(store);
+    let whenCopied: () => void;
+    const copied = new Promise<void>(resolve => (whenCopied = resolve));
+    store.open = async key => {
+      const reader = await open(key);
+      if (reader === undefined) return undefined;
+      const copyTo: ShardReader['copyTo'] = async (...args) => {
+        // As a failed write does; that the connection is closed is told later.
+        for (const socket of accepted) socket.destroy();
+        await reader.copyTo(...args).finally(() => setImmediate(whenCopied));
+      };
+      return { info: reader.info, copyTo, close: () => reader.close() };
+    };
+    const client = await RawClient.open(port);
+    await store.put(OTHER, Buffer.alloc(100_000), {});
+    client.send(encodeGet({ space: 'objects', key: OTHER }, 1));
+    await copied;
+    await client.untilClosed();
+    expect(failures).toEqual([]);
   });
 
   it('a request and does not read the answer is cut off after the stall time', async () => {

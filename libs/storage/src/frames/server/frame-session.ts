@@ -21,7 +21,7 @@ import { answerList } from './answer-list.js';
 import { answerPuts } from './answer-put.js';
 import type { Operation, ServedStore, SessionOptions } from './endpoint-options.js';
 import { IncomingStream, IncomingWhole } from './incoming-put.js';
-import { Outgoing } from './outgoing.js';
+import { ClientGone, Outgoing } from './outgoing.js';
 import { ServerHandshake } from './server-handshake.js';
 
 const EMPTY = Buffer.alloc(0);
@@ -354,7 +354,7 @@ export class FrameSession {
   }
 
   private readonly fail = (error: unknown): void => {
-    if (this.phase === 'ended') return;
+    if (this.phase === 'ended' || error instanceof ClientGone) return;
     if (error instanceof MalformedFrame) return this.refuse(toRefusal(error));
     void this.answerFailure(this.tell(error));
   };
