@@ -4,11 +4,12 @@ import { createServer, type AddressInfo, type Server, type Socket } from 'node:n
 import { setTimeout as sleep } from 'node:timers/promises';
 import fc from 'fast-check';
 import { toObjectName } from '#contracts';
-import { BufferPool } from '../buffer-pool.js';
 import type { DataServerUnavailable } from '../data-server-unavailable.js';
 import type { Sink } from '../shard-store.js';
 import { PATIENT } from '../testing/patient.js';
+import { sendInPieces } from '../testing/send-in-pieces.js';
 import { until } from '../testing/until.js';
+import { WatchedBuffers } from '../testing/watched-buffers.js';
 import { RemoteStores, type RemoteStoresOptions } from './remote-stores.js';
 
 /** Servers that do what they should not. Each gets the connection and what has been received of it, once per head. */
@@ -95,16 +96,7 @@ describe('a data server that answers', () => {
     const body = 'x'.repeat(200);
     const bytes = Buffer.from(`HTTP/1.1 102 Processing\r\n\r\n${whole(body)}`);
     let cuts: number[] = [];
-    const { store } = await against(socket => {
-      const marks = [0, ...cuts, bytes.length];
-      let turn = 0;
-      const next = (): void => {
-        socket.write(bytes.subarray(marks[turn], marks[turn + 1]));
-        turn += 1;
-        if (turn < marks.length - 1) setImmediate(next);
-      };
-      next();
-    });
+    const { store } = await against(socket => sendInPieces(socket, bytes, cuts));
     await fc.assert(
       fc.asyncProperty(fc.uniqueArray(fc.integer({ min: 1, max: bytes.length - 1 }), { maxLength: 5 }), async at => {
         cuts = at.sort((a, b) => a - b);
@@ -377,21 +369,8 @@ describe('resources', () => {
   };
 
   it('are all back after 1,000 reads that are left in the middle, in every way', async () => {
-    const buffers = new BufferPool({ budgetBytes: 16 * MEGABYTE, largeBytes: 256 * 1024, smallBytes: 32 * 1024 });
-    const out = new Set<Buffer>();
-    const { store, sockets } = await against(flood, {
-      buffers: Object.assign(Object.create(buffers) as BufferPool, {
-        take: () => {
-          const buffer = buffers.take();
-          out.add(buffer);
-          return buffer;
-        },
-        give: (buffer: Buffer) => {
-          expect(out.delete(buffer)).toBe(true);
-          buffers.give(buffer);
-        },
-      }),
-    });
+    const buffers = new WatchedBuffers();
+    const { store, sockets } = await against(flood, { buffers });
     const before = descriptors();
     const leave = async (way: number): Promise<void> => {
       const reader = await store.open(KEY);
@@ -413,7 +392,16 @@ describe('resources', () => {
     for (let round = 0; round < 50; round++) {
       await Promise.all(Array.from({ length: 20 }, (_, way) => leave(way)));
     }
-    await until('nothing is left', () => out.size + sockets.size === 0 && descriptors() <= before + 2);
+    await until('nothing is left', () => buffers.out.size + sockets.size === 0 && descriptors() <= before + 2);
+  });
+
+  it('are back when an object has been read whose end came alone, on the connections that are kept', async () => {
+    const answer = Buffer.from(whole('x'.repeat(100_000)));
+    const buffers = new WatchedBuffers();
+    const { store } = await against(socket => sendInPieces(socket, answer, [1000, answer.length - 1000]), { buffers });
+    for (let round = 0; round < 3; round++) expect(await readWhole(store)).toHaveLength(100_000);
+    expect(buffers.out.size).toBe(0);
+    expect(buffers.taken).toBe(3);
   });
 
   it('stay bounded while sinks are slow', async () => {

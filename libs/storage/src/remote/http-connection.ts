@@ -5,6 +5,7 @@ import type { Sink } from '../shard-store.js';
 import { DataServerUnavailable, type UnavailableReason } from '../data-server-unavailable.js';
 import type { ConnectionHooks, PooledConnection } from './connection-pool.js';
 import { connectSocket, type ClientTls } from './connect-socket.js';
+import { ReadBuffers } from './read-buffers.js';
 import { MalformedResponse, ResponseParser, type ResponseHead } from './response-parser.js';
 
 export interface ConnectionOptions extends ConnectionHooks<HttpConnection> {
@@ -56,11 +57,7 @@ export class HttpConnection implements PooledConnection {
   idleSinceMs = 0;
 
   private readonly parser = new ResponseParser();
-  private readonly ownBuffer: Buffer = Buffer.allocUnsafeSlow(OWN_BUFFER_BYTES);
-  /** What the socket reads into: its own buffer, or one lent by the pool while a long body comes. */
-  private target: Buffer = this.ownBuffer;
-  /** A lent buffer that is read full, but perhaps not consumed. */
-  private retired: Buffer | undefined;
+  private readonly buffers: ReadBuffers;
   private readonly socket: Socket;
 
   private exchange: Exchange | undefined;
@@ -91,6 +88,7 @@ export class HttpConnection implements PooledConnection {
     readonly address: string,
     private readonly options: ConnectionOptions,
   ) {
+    this.buffers = new ReadBuffers(options.buffers, OWN_BUFFER_BYTES);
     this.socket = connectSocket({
       address,
       tls: options.tls,
@@ -213,7 +211,7 @@ export class HttpConnection implements PooledConnection {
     this.disarm();
     this.exchange?.signal?.removeEventListener('abort', this.onAbort);
     this.socket.destroy();
-    if (!this.sinkHolds) this.returnBuffers();
+    if (!this.sinkHolds) this.buffers.giveAllBack();
     for (const waiter of [this.openWaiter, this.signWaiter, this.writeWaiter, this.bodyWaiter]) waiter?.reject(error);
     this.options.onClosed(this);
   }
@@ -254,7 +252,7 @@ export class HttpConnection implements PooledConnection {
   /** Returns whether the socket shall go on reading. */
   private onRead(bytes: number): boolean {
     this.heard = true;
-    this.parser.feed(this.target.subarray(0, bytes));
+    this.parser.feed(this.buffers.target.subarray(0, bytes));
     this.inRead = true;
     const canReadOn = this.advance();
     this.inRead = false;
@@ -263,20 +261,14 @@ export class HttpConnection implements PooledConnection {
 
   /** Called by the socket after each onRead, for what the next bytes are read into. */
   private chooseBuffer(): Buffer {
-    if (this.ended !== undefined) return this.target;
-    const isLong = this.parser.bodyToReceive > OWN_BUFFER_BYTES;
-    if (isLong && this.target === this.ownBuffer) {
-      this.target = this.options.buffers.take();
-    } else if (!isLong && this.target !== this.ownBuffer) {
-      this.retired = this.target;
-      this.target = this.ownBuffer;
-      if (this.exchange === undefined) this.returnBuffers();
-    }
-    return this.target;
+    if (this.ended !== undefined) return this.buffers.target;
+    const buffer = this.buffers.choose(this.parser.bodyToReceive);
+    if (this.exchange === undefined) this.buffers.giveBack();
+    return buffer;
   }
 
   private resume(): void {
-    if (this.ended !== undefined) return this.returnBuffers();
+    if (this.ended !== undefined) return this.buffers.giveAllBack();
     if (!this.advance() || this.ended !== undefined) return;
     this.socket.resume();
   }
@@ -372,12 +364,12 @@ export class HttpConnection implements PooledConnection {
   private readonly onSinkFailure = (error: unknown): void => {
     this.sinkHolds = false;
     this.end(error);
-    this.returnBuffers();
+    this.buffers.giveAllBack();
   };
 
   private endExchange(): void {
     const { head, unread } = this.parser;
-    const ownsTarget = this.inRead || this.target === this.ownBuffer;
+    const ownsTarget = this.inRead || this.buffers.isOwn;
     const isReusable = head.keepAlive && this.requestSent && unread === 0 && ownsTarget;
     this.disarm();
     this.exchange?.signal?.removeEventListener('abort', this.onAbort);
@@ -387,17 +379,8 @@ export class HttpConnection implements PooledConnection {
     this.bodyWaiter = undefined;
     waiter?.resolve();
     if (!isReusable) return this.close();
-    if (!this.inRead) this.returnBuffers();
+    if (!this.inRead) this.buffers.giveBack();
     this.options.onIdle(this);
-  }
-
-  /** Lent buffers go back once neither the socket nor the sink has them. */
-  private returnBuffers(): void {
-    if (this.retired !== undefined) this.options.buffers.give(this.retired);
-    this.retired = undefined;
-    if (this.ended === undefined || this.target === this.ownBuffer) return;
-    this.options.buffers.give(this.target);
-    this.target = this.ownBuffer;
   }
 
   private arm(ms: number, onExpiry: () => void): void {

@@ -4,12 +4,13 @@ import { createServer, type AddressInfo, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import fc from 'fast-check';
 import { FRAMES_UPGRADE, toObjectName } from '#contracts';
-import { BufferPool } from '../../buffer-pool.js';
 import type { DataServerUnavailable } from '../../data-server-unavailable.js';
 import { RemoteStores, type RemoteStoresOptions } from '../../remote/remote-stores.js';
 import type { ShardStore, Sink } from '../../shard-store.js';
 import { PATIENT } from '../../testing/patient.js';
+import { sendInPieces } from '../../testing/send-in-pieces.js';
 import { until } from '../../testing/until.js';
+import { WatchedBuffers } from '../../testing/watched-buffers.js';
 import {
   encodeEmpty,
   encodeFailure,
@@ -107,12 +108,8 @@ describe('a data server that answers', () => {
     let cuts: number[] = [];
     const { store } = await against((socket, _type, exchange) => {
       const bytes = encodeFoundWith(whole(length), body, exchange);
-      const marks = [0, ...cuts.map(cut => cut % bytes.length).toSorted((a, b) => a - b), bytes.length];
-      const next = (turn: number): void => {
-        socket.write(bytes.subarray(marks[turn], marks[turn + 1]));
-        if (turn + 2 < marks.length) setImmediate(() => next(turn + 1));
-      };
-      next(0);
+      const ascending = cuts.map(cut => cut % bytes.length).toSorted((a, b) => a - b);
+      sendInPieces(socket, bytes, ascending);
     });
     await fc.assert(
       fc.asyncProperty(fc.array(fc.nat({ max: length + 100 }), { maxLength: 5 }), async at => {
@@ -391,21 +388,8 @@ describe('resources', () => {
   };
 
   it('are all back after 500 reads that are left in the middle, in every way', async () => {
-    const buffers = new BufferPool({ budgetBytes: 16 * MEGABYTE, largeBytes: 256 * 1024, smallBytes: 32 * 1024 });
-    const out = new Set<Buffer>();
-    const { store, sockets } = await against(flood, {
-      buffers: Object.assign(Object.create(buffers) as BufferPool, {
-        take: () => {
-          const buffer = buffers.take();
-          out.add(buffer);
-          return buffer;
-        },
-        give: (buffer: Buffer) => {
-          expect(out.delete(buffer)).toBe(true);
-          buffers.give(buffer);
-        },
-      }),
-    });
+    const buffers = new WatchedBuffers();
+    const { store, sockets } = await against(flood, { buffers });
     const before = descriptors();
     const leave = async (way: number): Promise<void> => {
       const reader = await store.open(KEY);
@@ -427,7 +411,26 @@ describe('resources', () => {
     for (let round = 0; round < 25; round++) {
       await Promise.all(Array.from({ length: 20 }, (_, way) => leave(way)));
     }
-    await until('nothing is left', () => out.size + sockets.size === 0 && descriptors() <= before + 2);
+    await until('nothing is left', () => buffers.out.size + sockets.size === 0 && descriptors() <= before + 2);
+  });
+
+  it('are back when an object has been read that came in several frames, each in pieces', async () => {
+    const [parts, partBytes] = [8, 48 * 1024];
+    const buffers = new WatchedBuffers();
+    const { store } = await against(
+      (socket, _type, exchange) => {
+        const found = encodeFound(whole(parts * partBytes), exchange).subarray(0, -FRAME_HEADER_BYTES);
+        const part = Buffer.concat([dataHeader(partBytes, exchange), Buffer.alloc(partBytes, 'x')]);
+        // Of each frame its beginning, then all but a short rest, and that with the beginning of the next.
+        const cuts = Array.from({ length: parts }, (_, i) => [i * part.length + 1000, (i + 1) * part.length - 1000]);
+        sendInPieces(socket, Buffer.concat([found, ...Array<Buffer>(parts).fill(part)]), cuts.flat());
+      },
+      { buffers },
+    );
+
+    expect(await readWhole(store)).toHaveLength(parts * partBytes);
+    expect(buffers.out.size).toBe(0);
+    expect(buffers.taken).toBeGreaterThan(0);
   });
 
   it('are kept when little is left of what nobody wants: the connection is used again', async () => {

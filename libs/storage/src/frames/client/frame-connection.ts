@@ -3,6 +3,7 @@ import type { BufferPool } from '../../buffer-pool.js';
 import { DataServerUnavailable, type UnavailableReason } from '../../data-server-unavailable.js';
 import { connectSocket, type ClientTls } from '../../remote/connect-socket.js';
 import type { ConnectionHooks, PooledConnection } from '../../remote/connection-pool.js';
+import { ReadBuffers } from '../../remote/read-buffers.js';
 import type { Sink } from '../../shard-store.js';
 import { decodeFailure, decodeSum, encodeEmpty } from '../codec/answer-frames.js';
 import { FrameParser } from '../codec/frame-parser.js';
@@ -12,7 +13,6 @@ import { ClientHandshake, HandshakeRefused, type HandshakeOptions } from './clie
 import type { DeadlineWatch, Waiting } from './deadline-watch.js';
 import { IncomingBody } from './incoming-body.js';
 import { refusalOfFailure } from './failure.js';
-import { ReadBuffers } from './read-buffers.js';
 
 export interface FrameConnectionOptions extends HandshakeOptions, ConnectionHooks<FrameConnection> {
   /** Until the connection stands, handshake and all. */
@@ -44,6 +44,7 @@ interface Waiter<T> {
 
 /** Reading this much of a body that nobody wants any more is cheaper than a new connection. */
 const DRAINED_BODY_BYTES = 256 * 1024;
+const OWN_BUFFER_BYTES = 16 * 1024;
 const MAX_EXCHANGE = 0xffff;
 /** A server whose stall time is shorter than ours hears of an upload in time, too. */
 const SIGNS_PER_STALL = 10;
@@ -106,7 +107,7 @@ export class FrameConnection implements PooledConnection, Waiting {
     private readonly options: FrameConnectionOptions,
   ) {
     this.handshake = new ClientHandshake(address, options);
-    this.buffers = new ReadBuffers(options.buffers);
+    this.buffers = new ReadBuffers(options.buffers, OWN_BUFFER_BYTES);
     this.socket = connectSocket({
       address,
       tls: options.tls,

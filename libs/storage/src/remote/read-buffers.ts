@@ -1,6 +1,4 @@
-import type { BufferPool } from '../../buffer-pool.js';
-
-const OWN_BUFFER_BYTES = 16 * 1024;
+import type { BufferPool } from '../buffer-pool.js';
 
 /**
  * What one connection reads into: a small buffer of its own, a large one lent by the pool while a long
@@ -11,12 +9,16 @@ export class ReadBuffers {
   target: Buffer;
   isInPlace = false;
 
-  private readonly own: Buffer = Buffer.allocUnsafeSlow(OWN_BUFFER_BYTES);
+  private readonly own: Buffer;
   private lent: Buffer | undefined;
   /** Lent, and read full, but perhaps not consumed. */
   private retired: Buffer | undefined;
 
-  constructor(private readonly pool: BufferPool) {
+  constructor(
+    private readonly pool: BufferPool,
+    private readonly ownBytes: number,
+  ) {
+    this.own = Buffer.allocUnsafeSlow(ownBytes);
     this.target = this.own;
   }
 
@@ -26,9 +28,9 @@ export class ReadBuffers {
   }
 
   /** For data of which so many bytes are still to be received, and their place if they have one. */
-  choose(toReceive: number, place: Buffer | undefined): Buffer {
+  choose(toReceive: number, place?: Buffer): Buffer {
     this.isInPlace = place !== undefined;
-    if (toReceive > OWN_BUFFER_BYTES && place === undefined) this.lent ??= this.pool.take();
+    if (toReceive > this.ownBytes && place === undefined) this.lend();
     else this.retire();
     this.target = place ?? this.lent ?? this.own;
     return this.target;
@@ -46,6 +48,13 @@ export class ReadBuffers {
     this.retire();
     this.giveBack();
     this.target = this.own;
+  }
+
+  /** What was retired has been consumed by now: something else was read behind it. */
+  private lend(): void {
+    if (this.lent !== undefined) return;
+    this.lent = this.retired ?? this.pool.take();
+    this.retired = undefined;
   }
 
   private retire(): void {
