@@ -2,6 +2,7 @@ import { afterEach, describe, expect, it } from '@jest/globals';
 import { GranaryError, toObjectName } from '#contracts';
 import type { ShardReader, ShardStore, Sink } from '#storage';
 import { MemoryShardStore } from '#storage/memory';
+import { MeteredStore } from '#storage/testing';
 import { expectProblem, get, put, send } from './testing/object-client.js';
 import { endlessCopy, failAfter, falsified, withoutFacts, wrap } from './testing/odd-stores.js';
 import { RawClient } from './testing/raw-client.js';
@@ -225,6 +226,19 @@ function opens(memory: MemoryShardStore, copyTo: ShardReader['copyTo']): ShardSt
     return reader && { ...reader, copyTo };
   };
 }
+
+describe('many downloads of large objects', () => {
+  it('leave each turn of the event loop to others', async () => {
+    const store = new MeteredStore();
+    const body = Buffer.alloc(8192 * KIB, 'x');
+    await store.put(toObjectName('x'), body, {});
+    const server = await start(store);
+    const answers = await Promise.all(Array.from({ length: 8 }, () => get(server, 'x')));
+    expect(answers.map(answer => answer.body.length)).toEqual(answers.map(() => body.length));
+    // A turn's, and the piece with which each of them begins.
+    expect(store.mostBytesPerTurn).toBeLessThanOrEqual((256 + 8 * 256) * KIB);
+  });
+});
 
 describe('a failure while reading', () => {
   const damaged = new GranaryError('object-damaged', 'Block 3 is damaged.');

@@ -2,6 +2,10 @@ import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { GranaryError } from '#contracts';
 import type { Sink } from '#storage';
+import { PacedTransfer } from '#time';
+
+/** Shorter bodies come in one turn or two. Those of unknown length are taken for long ones. */
+const LONG_BYTES = 128 * 1024;
 
 const readers = new WeakMap<Duplex, BodyReader>();
 
@@ -28,12 +32,15 @@ export class BodyReader {
   isSinkBusy = false;
   private hasEnded = false;
   private isSettled = false;
+  private readonly transfer: PacedTransfer | undefined;
 
   constructor(
     private readonly req: IncomingMessage,
     private readonly sink: Sink,
     private readonly settle: (error?: unknown) => void,
-  ) {}
+  ) {
+    if (!(Number(req.headers['content-length']) <= LONG_BYTES)) this.transfer = new PacedTransfer();
+  }
 
   start(): void {
     if (this.req.destroyed) {
@@ -53,9 +60,12 @@ export class BodyReader {
   }
 
   private readonly onData = (chunk: Buffer): void => {
+    // A chunk that the sink is done with may have been freed: then it has no length any more.
+    const { length } = chunk;
     let taken: Promise<void> | undefined;
     try {
       taken = this.sink(chunk);
+      if (this.transfer !== undefined) taken = this.transfer.pace(length, taken);
     } catch (error) {
       this.fail(error);
       return;

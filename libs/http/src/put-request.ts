@@ -131,7 +131,7 @@ async function storeBody(
 /** What the writer fails with may come while the chunk is still being read: then it is left to the collector. */
 function pass(chunk: Buffer, writer: ObjectWriter): Promise<void> | undefined {
   const writing = writer.write(chunk);
-  if (writer.copiesChunks !== true) countChunk(chunk.length);
+  if (writer.releasesChunks !== true) countChunk(chunk.length);
   else if (writing === undefined) freeChunk(chunk);
   else return writing.then(() => freeChunk(chunk));
   return writing;

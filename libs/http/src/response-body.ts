@@ -1,5 +1,6 @@
 import type { ServerResponse } from 'node:http';
 import type { Sink } from '#storage';
+import { PacedTransfer } from '#time';
 
 /** The client closed its connection before it had the whole answer; nobody is left to be told. */
 export class ClientGone extends Error {
@@ -21,6 +22,9 @@ export class ResponseBody {
   private isWatchingClose = false;
   /** What was written waits for what comes next. */
   private isCorked = false;
+  /** Written since its mover was last made to wait. */
+  private unpacedBytes = 0;
+  private transfer: PacedTransfer | undefined;
   private readonly isLarge: boolean;
   private copying: AbortController | undefined;
 
@@ -77,9 +81,13 @@ export class ResponseBody {
     if (!this.isCorked) this.res.cork();
     this.isCorked = more;
     this.res.write(chunk, this.onWritten);
+    this.unpacedBytes += chunk.length;
     if (more) return undefined;
     this.res.uncork();
-    return this.res.writableLength === 0 ? undefined : this.untilWritten();
+    const bytes = this.unpacedBytes;
+    this.unpacedBytes = 0;
+    this.transfer ??= new PacedTransfer();
+    return this.transfer.pace(bytes, this.res.writableLength === 0 ? undefined : this.untilWritten());
   }
 
   /** To be called when everything was fed. Throws when that was less than promised. */

@@ -91,8 +91,11 @@ export interface CreateOptions extends PutOptions {
 
 /** Exactly one of commit or abort ends a writer. After any error only abort may follow. */
 export interface ShardWriter {
-  /** Whether it has its own copy of a chunk when `write` is done, so that the chunk's memory may even be freed then. */
-  readonly copiesChunks?: boolean;
+  /**
+   * Whether nobody, not even the kernel, reads a chunk any more when its `write` is done, or for one with `more`
+   * the first without: so that its memory may even be freed then. After a failure it may not.
+   */
+  readonly releasesChunks?: boolean;
   /**
    * Resolves when the writer can take more; undefined: at once. The chunk may be reused then. One call at
    * a time. Never throws: a failure is a rejection. `more` is as that of Sink.

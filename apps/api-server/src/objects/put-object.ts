@@ -29,6 +29,7 @@ export async function createObject(
   const placed = await placeCopy(cluster, name, options, begin);
   const writer = placed.result;
   return {
+    releasesChunks: writer.releasesChunks === true,
     write: chunk => writer.write(chunk),
     commit: async commitOptions => conclude(cluster, name, placed, await writer.commit(commitOptions)),
     abort: () => writer.abort(),

@@ -46,7 +46,7 @@ export async function streamVersion(
 }
 
 class VersionWriter implements ObjectWriter {
-  readonly copiesChunks = true;
+  readonly releasesChunks = true;
   #isDurable = false;
 
   constructor(

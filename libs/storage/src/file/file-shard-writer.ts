@@ -17,7 +17,7 @@ export interface ObjectLimits {
 
 /** Collects a small object in memory; turns to a file when there is more. */
 export class FileShardWriter implements ShardWriter {
-  readonly copiesChunks = true;
+  readonly releasesChunks = true;
   private collected: Buffer[] = [];
   private received = 0;
   private file: LargeFileWriter | undefined;

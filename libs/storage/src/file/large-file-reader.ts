@@ -3,7 +3,6 @@ import type { ByteRange, Sink } from '../shard-store.js';
 import { BLOCK_BYTES, BlockVerifier } from './block-checksums.js';
 import { readFully } from './disk-access.js';
 import type { Disk } from './disk.js';
-import { loopTurns } from './loop-turns.js';
 
 /** A block of a large file fails its checksum, or is not there. */
 export class DamagedBlock extends Error {
@@ -45,7 +44,6 @@ export async function copyLargeFile(
       const bytes = await readable(piece.bytes);
       await readable(verifier.load(first, Math.ceil(piece.wanted / BLOCK_BYTES)));
       ring.readAhead();
-      await loopTurns.take();
       if (bytes.length < piece.wanted) throw new DamagedBlock(first + Math.floor(bytes.length / BLOCK_BYTES));
       const damaged = verifier.findDamaged(first, bytes);
       if (damaged !== undefined) throw new DamagedBlock(damaged);

@@ -188,7 +188,7 @@ export class MemoryShardStore implements ShardStore, ShardCatalog {
 }
 
 class MemoryShardWriter implements ShardWriter {
-  readonly copiesChunks = true;
+  readonly releasesChunks = true;
   private readonly chunks: Buffer[] = [];
   private received = 0;
   private state: 'open' | 'failed' | 'ended' = 'open';

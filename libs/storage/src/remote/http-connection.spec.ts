@@ -322,6 +322,20 @@ describe('an upload', () => {
     await until('no connection is left', () => sockets.size === 0);
   });
 
+  it('that is refused while a chunk is on its way fails that write, since the kernel may read the chunk still', async () => {
+    const { store } = await against((socket, head) => {
+      if (!head.startsWith('PUT')) return;
+      socket.write('HTTP/1.1 100 Continue\r\n\r\n');
+      socket.pause();
+      const refusal = '{"code":"storage-full"}';
+      const fields = `Content-Type: application/problem+json\r\nContent-Length: ${refusal.length}\r\n`;
+      setTimeout(() => socket.write(`HTTP/1.1 507 Full\r\n${fields}\r\n${refusal}`), 50);
+    });
+    const writer = await store.create(KEY, {});
+    await expect(writer.write(Buffer.alloc(32 * 1024 * 1024))).rejects.toMatchObject({ code: 'storage-full' });
+    await writer.abort();
+  });
+
   it('that the server does not read stalls, and then fails without having happened', async () => {
     const { store } = await against((socket, head) => {
       if (!head.startsWith('PUT')) return;

@@ -120,6 +120,8 @@ export class PeerShardStore implements ShardStore {
 }
 
 class PeerShardWriter implements ShardWriter {
+  readonly releasesChunks = true;
+
   private readonly digests: DigestComputation;
   private received = 0;
 

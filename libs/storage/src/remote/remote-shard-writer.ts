@@ -6,6 +6,8 @@ import type { StreamedUpload } from './streamed-upload.js';
 
 /** Streams to one of our data servers, which does all the checking. */
 export class RemoteShardWriter implements ShardWriter {
+  readonly releasesChunks = true;
+
   private received = 0;
 
   constructor(

@@ -1,6 +1,14 @@
 import { createHash } from 'node:crypto';
 import { toObjectName, type ObjectName } from '#contracts';
-import type { ByteRange, CreateOptions, ShardInfo, ShardReader, ShardStore, Sink } from '../shard-store.js';
+import type {
+  ByteRange,
+  CreateOptions,
+  ShardInfo,
+  ShardReader,
+  ShardStore,
+  ShardWriter,
+  Sink,
+} from '../shard-store.js';
 
 let keys = 0;
 
@@ -65,6 +73,12 @@ export function detach(chunk: Buffer): void {
   if (chunk.length > 0) throw new Error('The chunk is still there.');
 }
 
+/** What a writer's caller may do with a chunk that was written. */
+export function giveUp(chunk: Buffer, writer: ShardWriter): void {
+  if (writer.releasesChunks === true) detach(chunk);
+  else chunk.fill(0);
+}
+
 /** Streams the bytes in odd pieces, some of them together; each is cleared or gone as soon as the contract allows. */
 export async function writeObject(
   store: ShardStore,
@@ -79,13 +93,10 @@ export async function writeObject(
       const piece = Buffer.alloc(Math.min(PIECE_BYTES, bytes.length - offset));
       bytes.copy(piece, 0, offset);
       held.push(piece);
-      const more = held.length < PIECES_TOGETHER && offset + PIECE_BYTES < bytes.length && writer.copiesChunks !== true;
+      const more = held.length < PIECES_TOGETHER && offset + PIECE_BYTES < bytes.length;
       await writer.write(piece, more);
       if (more) continue;
-      for (const written of held.splice(0)) {
-        if (writer.copiesChunks === true) detach(written);
-        else written.fill(0);
-      }
+      for (const written of held.splice(0)) giveUp(written, writer);
     }
     return await writer.commit();
   } catch (error) {

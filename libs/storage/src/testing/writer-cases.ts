@@ -2,8 +2,9 @@ import { expect, it } from '@jest/globals';
 import { setImmediate } from 'node:timers/promises';
 import type { ExpectedDigests } from '../shard-store.js';
 import type { SuiteContext } from './store-under-test.js';
-import { BIG_BYTES, bytesOf, digest, freshKey, readObject, writeObject } from './fixtures.js';
+import { BIG_BYTES, bytesOf, digest, freshKey, giveUp, readObject, writeObject } from './fixtures.js';
 
+const LONG_CHUNK_BYTES = 5 * 1024 * 1024;
 const LENGTHS = [0, 1000, 70_000, BIG_BYTES];
 
 export function writerCases({ store, itIf }: SuiteContext): void {
@@ -28,6 +29,20 @@ export function writerCases({ store, itIf }: SuiteContext): void {
       });
     }
     expect(await store().stat(key)).toBeUndefined();
+  });
+
+  it('are done with a chunk when its write is, even with one that no socket takes at once', async () => {
+    const key = freshKey();
+    const bytes = bytesOf(12 * 1024 * 1024 + 1);
+    const writer = await store().create(key, {});
+    for (let offset = 0; offset < bytes.length; offset += LONG_CHUNK_BYTES) {
+      const chunk = Buffer.alloc(Math.min(LONG_CHUNK_BYTES, bytes.length - offset));
+      bytes.copy(chunk, 0, offset);
+      await writer.write(chunk);
+      giveUp(chunk, writer);
+    }
+    await writer.commit();
+    expect((await readObject(store(), key))?.equals(bytes)).toBe(true);
   });
 
   it('show nothing before they commit', async () => {

@@ -360,6 +360,18 @@ describe('an upload', () => {
     await until('no connection is left', () => sockets.size === 0);
   });
 
+  it('that is refused while a chunk is on its way fails that write, since the kernel may read the chunk still', async () => {
+    const { store } = await against((socket, type, exchange) => {
+      if (type !== FRAMES.create) return;
+      socket.write(encodeEmpty(FRAMES.proceed, exchange));
+      socket.pause();
+      setTimeout(() => socket.write(encodeFailure('storage-full', 'No space.', exchange)), 50);
+    });
+    const writer = await store.create(KEY, {});
+    await expect(writer.write(Buffer.alloc(32 * 1024 * 1024))).rejects.toMatchObject({ code: 'storage-full' });
+    await writer.abort();
+  });
+
   it('that the server does not read stalls, and then fails without having happened', async () => {
     const { store } = await against((socket, type, exchange) => {
       if (type !== FRAMES.create) return;

@@ -8,7 +8,9 @@ import { FileShardStore, openStorageDirectory } from '../../file/index.js';
 import { MemoryShardStore } from '../../memory/index.js';
 import { RemoteStores } from '../../remote/remote-stores.js';
 import type { ListedEntry } from '../../shard-store.js';
+import { readObject } from '../../testing/fixtures.js';
 import { ALL_ABILITIES, describeShardStore, type StoreUnderTest } from '../../testing/index.js';
+import { MeteredStore } from '../../testing/metered-store.js';
 import { PATIENT } from '../../testing/patient.js';
 import { until } from '../../testing/until.js';
 import type { ServedStore } from '../server/endpoint-options.js';
@@ -101,6 +103,36 @@ describe('an upload', () => {
     await writer.abort();
     await until('it is closed', async () => (await connections()) === 0);
     expect(memory.has(key)).toBe(false);
+    stores.close();
+    await served.close();
+  });
+});
+
+describe('many long transfers', () => {
+  it('leave each turn of the event loop of the data server to others', async () => {
+    const [transfers, pieces] = [8, 32];
+    const piece = Buffer.alloc(256 * 1024, 'x');
+    const names = Array.from({ length: transfers }, (_, index) => toObjectName(`long ${index}`));
+    const metered = new MeteredStore();
+    const served = await serveFrames({ spaces: { objects: metered } });
+    const stores = new RemoteStores(PATIENT);
+    const store = stores.storeAt(served.address, 'frames');
+    // A turn's, and the piece with which each of them begins.
+    const mostBytes = (1 + transfers) * piece.length;
+
+    await Promise.all(
+      names.map(async name => {
+        const writer = await store.create(name, {});
+        for (let sent = 0; sent < pieces; sent++) await writer.write(piece);
+        await writer.commit();
+      }),
+    );
+    expect(metered.mostBytesPerTurn).toBeLessThanOrEqual(mostBytes);
+
+    metered.mostBytesPerTurn = 0;
+    const read = await Promise.all(names.map(name => readObject(store, name)));
+    expect(read.map(bytes => bytes?.length)).toEqual(names.map(() => pieces * piece.length));
+    expect(metered.mostBytesPerTurn).toBeLessThanOrEqual(mostBytes);
     stores.close();
     await served.close();
   });

@@ -9,6 +9,9 @@ import type { FrameConnection } from './frame-connection.js';
 
 /** Streams to one of our data servers, which does all the checking. An upload is open until `commit`, `abort` or a failure, however late its bytes are. */
 export class FrameShardWriter implements ShardWriter {
+  /** The connection has written all of it by then, or the write fails. */
+  readonly releasesChunks = true;
+
   private connection: FrameConnection | undefined;
   private readonly framer: DataFramer;
   private received = 0;

@@ -1,5 +1,6 @@
 import { crc32c } from '@node-rs/crc32';
 import { GranaryError } from '#contracts';
+import { PacedTransfer } from '#time';
 import type { RangeSpec, ShardReader, ShardStore, Sink } from '../../shard-store.js';
 import {
   encodeEmpty,
@@ -75,6 +76,7 @@ class OutgoingBody {
   private unsent: number;
   private readonly isPart: boolean;
   private checksum = 0;
+  private transfer: PacedTransfer | undefined;
 
   constructor(
     private readonly out: Outgoing,
@@ -90,7 +92,11 @@ class OutgoingBody {
     if (this.unsent < 0) throw new Error('The store feeds more than the object has.');
     if (this.isPart) this.checksum = crc32c(chunk, this.checksum);
     const isAll = this.framer === undefined && this.unsent === 0;
-    return isAll && chunk.length <= JOINED_BYTES ? this.writeJoined(chunk) : this.out.write(this.framed(chunk));
+    if (isAll && chunk.length <= JOINED_BYTES) return this.writeJoined(chunk);
+    const writing = this.out.write(this.framed(chunk));
+    if (this.unsent === 0) return writing;
+    this.transfer ??= new PacedTransfer();
+    return this.transfer.pace(chunk.length, writing);
   };
 
   /** To be called when everything was fed. */

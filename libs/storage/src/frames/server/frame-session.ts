@@ -119,7 +119,7 @@ export class FrameSession {
     if (chunk === undefined || chunks === undefined) return;
     this.chunk = undefined;
     const isTaken = this.phase === 'receiving' && body instanceof IncomingStream && parser.unread === 0;
-    if (!isTaken || !body.copiesChunks) return chunks.count(chunk.length);
+    if (!isTaken || !body.releasesChunks) return chunks.count(chunk.length);
     parser.feed(EMPTY);
     chunks.free(chunk);
   }

@@ -1,4 +1,5 @@
 import { crc32c } from '@node-rs/crc32';
+import { PacedTransfer } from '#time';
 import type { WholePut } from '../codec/batch-frames.js';
 import { MalformedFrame } from '../codec/frame-types.js';
 import type { CommitRequest, PutRequest } from '../codec/request-frames.js';
@@ -46,16 +47,17 @@ export class IncomingWhole {
 /** The body of a `create` on its way into the store. */
 export class IncomingStream {
   private checksum = 0;
+  private readonly transfer = new PacedTransfer();
 
   constructor(private readonly writer: ShardWriter) {}
 
-  get copiesChunks(): boolean {
-    return this.writer.copiesChunks === true;
+  get releasesChunks(): boolean {
+    return this.writer.releasesChunks === true;
   }
 
   take(piece: Buffer): Promise<void> | undefined {
     this.checksum = crc32c(piece, this.checksum);
-    return this.writer.write(piece);
+    return this.transfer.pace(piece.length, this.writer.write(piece));
   }
 
   /** Throws MalformedFrame, and stores nothing, if the bytes are not those that were sent. */
