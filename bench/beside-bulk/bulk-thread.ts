@@ -15,7 +15,10 @@ export interface Bulk {
 /** In a thread of its own, so that what is measured beside it waits for the servers alone. Resolves to bytes/s. */
 export async function runBulk(bulk: Bulk): Promise<number> {
   const worker = new Worker(new URL(import.meta.url), { workerData: bulk });
-  return new Promise((resolve, reject) => worker.once('message', resolve).once('error', reject));
+  return new Promise((resolve, reject) => {
+    worker.once('message', resolve).once('error', reject);
+    worker.once('exit', code => reject(new Error(`The thread of the long transfers ended with ${code}.`)));
+  });
 }
 
 if (!isMainThread) {

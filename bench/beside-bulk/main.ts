@@ -64,6 +64,8 @@ async function measure(target: Target): Promise<void> {
       maxOperations: Number.POSITIVE_INFINITY,
     };
     const bulk = runBulk({ target, scenario, present: LARGE, durationMs: UNTIL_ALL_MOVE_MS + measuredMs });
+    // Until it is awaited.
+    bulk.catch(() => {});
     await sleep(UNTIL_ALL_MOVE_MS);
     const [latencies, bytesPerSecond] = await Promise.all([timeSmall(target), bulk]);
     report(target, operation.toUpperCase(), latencies, bytesPerSecond);
@@ -83,21 +85,22 @@ async function timeSmall(target: Target): Promise<Latencies> {
   await Promise.all(standing.map(connection => get(connection, target)));
   const asking: Promise<void>[] = [];
   for (const endMs = performance.now() + measuredMs; performance.now() < endMs; await sleep(EVERY_MS)) {
-    asking.push(ask(new HttpConnection(target.host, target.port), latencies.newMs, connection => connection.close()));
+    ask(new HttpConnection(target.host, target.port), latencies.newMs, connection => connection.close());
     const kept = standing.pop();
-    if (kept !== undefined) asking.push(ask(kept, latencies.keptMs, connection => standing.push(connection)));
+    if (kept !== undefined) ask(kept, latencies.keptMs, connection => standing.push(connection));
   }
   await Promise.all(asking);
   for (const connection of standing) connection.close();
   return latencies;
 
-  async function ask(
-    connection: HttpConnection,
-    figures: number[],
-    onAnswered: (connection: HttpConnection) => void,
-  ): Promise<void> {
-    figures.push(await get(connection, target));
-    onAnswered(connection);
+  function ask(connection: HttpConnection, figures: number[], onAnswered: (connection: HttpConnection) => void): void {
+    const answered = get(connection, target).then(ms => {
+      figures.push(ms);
+      return onAnswered(connection);
+    });
+    // Until it is awaited.
+    answered.catch(() => {});
+    asking.push(answered);
   }
 }
 

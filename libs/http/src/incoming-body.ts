@@ -4,9 +4,6 @@ import { GranaryError } from '#contracts';
 import type { Sink } from '#storage';
 import { PacedTransfer } from '#time';
 
-/** Shorter bodies come in one turn or two. Those of unknown length are taken for long ones. */
-const LONG_BYTES = 128 * 1024;
-
 const readers = new WeakMap<Duplex, BodyReader>();
 
 /** Who reads a body from this connection at present; it is told what only the connection notices (server-hygiene.ts). */
@@ -32,14 +29,15 @@ export class BodyReader {
   isSinkBusy = false;
   private hasEnded = false;
   private isSettled = false;
-  private readonly transfer: PacedTransfer | undefined;
+  private readonly transfer: PacedTransfer;
 
   constructor(
     private readonly req: IncomingMessage,
     private readonly sink: Sink,
     private readonly settle: (error?: unknown) => void,
   ) {
-    if (!(Number(req.headers['content-length']) <= LONG_BYTES)) this.transfer = new PacedTransfer();
+    const length = req.headers['content-length'];
+    this.transfer = new PacedTransfer(length === undefined ? undefined : Number(length));
   }
 
   start(): void {
@@ -64,8 +62,7 @@ export class BodyReader {
     const { length } = chunk;
     let taken: Promise<void> | undefined;
     try {
-      taken = this.sink(chunk);
-      if (this.transfer !== undefined) taken = this.transfer.pace(length, taken);
+      taken = this.transfer.pace(length, this.sink(chunk));
     } catch (error) {
       this.fail(error);
       return;

@@ -24,7 +24,7 @@ export class ResponseBody {
   private isCorked = false;
   /** Written since its mover was last made to wait. */
   private unpacedBytes = 0;
-  private transfer: PacedTransfer | undefined;
+  private readonly transfer: PacedTransfer;
   private readonly isLarge: boolean;
   private copying: AbortController | undefined;
 
@@ -34,6 +34,7 @@ export class ResponseBody {
     private readonly writeHead: () => void,
     private unsentBytes: number | undefined,
   ) {
+    this.transfer = new PacedTransfer(unsentBytes);
     this.isLarge = unsentBytes === undefined || unsentBytes > LARGE_BYTES;
   }
 
@@ -86,7 +87,6 @@ export class ResponseBody {
     this.res.uncork();
     const bytes = this.unpacedBytes;
     this.unpacedBytes = 0;
-    this.transfer ??= new PacedTransfer();
     return this.transfer.pace(bytes, this.res.writableLength === 0 ? undefined : this.untilWritten());
   }
 

@@ -92,8 +92,8 @@ export interface CreateOptions extends PutOptions {
 /** Exactly one of commit or abort ends a writer. After any error only abort may follow. */
 export interface ShardWriter {
   /**
-   * Whether nobody, not even the kernel, reads a chunk any more when its `write` is done, or for one with `more`
-   * the first without: so that its memory may even be freed then. After a failure it may not.
+   * Whether nobody, not even the kernel, reads a chunk any more when its `write` is done (of chunks written with
+   * `more`: the next one without), so that its memory may even be freed then. After a failure it may not.
    */
   readonly releasesChunks?: boolean;
   /**

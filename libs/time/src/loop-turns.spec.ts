@@ -36,18 +36,26 @@ describe('turns of the event loop', () => {
 describe('a long transfer', () => {
   it('asks for a turn with its first piece, and for each 256 KiB behind that', () => {
     const turns = new LoopTurns();
-    const transfer = new PacedTransfer(turns);
+    const transfer = new PacedTransfer(undefined, turns);
     expect(turns.take(MIB)).toBeUndefined();
     const pieces = [10, 100, 100, 56, 255, 1];
     const goesOn = pieces.map(kib => transfer.pace(kib * KIB, undefined) === undefined);
     expect(goesOn).toEqual([false, true, true, false, true, false]);
   });
 
+  it('does not ask when it is short, or nothing of it is left', () => {
+    const turns = new LoopTurns();
+    expect(turns.take(MIB)).toBeUndefined();
+    expect(new PacedTransfer(128 * KIB, turns).pace(100 * KIB, undefined)).toBeUndefined();
+    const long = new PacedTransfer(129 * KIB, turns);
+    expect([128, 1].map(kib => long.pace(kib * KIB, undefined) === undefined)).toEqual([false, true]);
+  });
+
   it('asks only when what it moves has been taken', async () => {
     const turns = new LoopTurns();
     const mover = new EventEmitter();
     const taking = async (): Promise<void> => void (await once(mover, 'taken'));
-    const moved = new PacedTransfer(turns).pace(MIB, taking());
+    const moved = new PacedTransfer(undefined, turns).pace(MIB, taking());
     expect(turns.take(MIB)).toBeUndefined();
 
     mover.emit('taken');
@@ -57,7 +65,7 @@ describe('a long transfer', () => {
 
   it('does not ask when that fails, and fails as it did', async () => {
     const turns = new LoopTurns();
-    const moved = new PacedTransfer(turns).pace(2 * MIB, Promise.reject(new Error('the disk')));
+    const moved = new PacedTransfer(undefined, turns).pace(2 * MIB, Promise.reject(new Error('the disk')));
     await expect(moved).rejects.toThrow('the disk');
     expect(turns.take(MIB)).toBeUndefined();
   });

@@ -42,22 +42,33 @@ export class LoopTurns {
 /** Those of this thread. */
 const loopTurns = new LoopTurns();
 
-/** A long body on its way, or several one after the other: its share of the turns. */
+/** Shorter bodies come in one turn or two. */
+const LONG_BYTES = 128 * 1024;
+
+/** A body on its way: its share of the turns, if it is long or of unknown length. */
 export class PacedTransfer {
   /** Bytes that it may move before it asks again. */
   private allowance = 0;
+  private readonly isLong: boolean;
 
-  constructor(private readonly turns = loopTurns) {}
+  constructor(
+    private unmovedBytes = Infinity,
+    private readonly turns = loopTurns,
+  ) {
+    this.isLong = unmovedBytes > LONG_BYTES;
+  }
 
   /**
    * To be told of each piece: `moving` is what its mover waits for. Undefined if the next piece may be moved
    * at once; else resolves when `moving` has and it is this transfer's turn again. Rejects as `moving` does.
    */
   pace(bytes: number, moving: Promise<void> | undefined): Promise<void> | undefined {
+    this.unmovedBytes -= bytes;
     this.allowance -= bytes;
-    if (this.allowance > 0) return moving;
-    const wanted = TURN_BYTES - this.allowance;
-    this.allowance = TURN_BYTES;
+    if (!this.isLong || this.allowance > 0 || this.unmovedBytes <= 0) return moving;
+    const share = Math.min(TURN_BYTES, this.unmovedBytes);
+    const wanted = share - this.allowance;
+    this.allowance = share;
     return moving === undefined ? this.turns.take(wanted) : moving.then(() => this.turns.take(wanted));
   }
 }

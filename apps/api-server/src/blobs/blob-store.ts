@@ -58,7 +58,7 @@ export interface CreateBlobOptions extends WriteBlobOptions {
 
 /** Exactly one of commit or abort ends a writer. After any error only abort may follow. */
 export interface BlobWriter {
-  /** As a ShardWriter that copies its chunks. */
+  /** As a ShardWriter that releases its chunks. */
   write(chunk: Buffer): Promise<void> | undefined;
   /** Checks the digests; every segment is durable on its write quorum when it resolves. */
   commit(options?: { expected?: ExpectedDigests }): Promise<NewBlob>;

@@ -242,8 +242,9 @@ export class HttpConnection implements PooledConnection {
     if (parts.length > 1) this.socket.uncork();
   }
 
-  private readonly onWritten = (): void => {
-    if (this.writeWaiter === undefined || this.socket.writableLength > 0) return;
+  /** What failed to be written is left to the socket's `error`. */
+  private readonly onWritten = (error?: Error | null): void => {
+    if (error != null || this.writeWaiter === undefined || this.socket.writableLength > 0) return;
     this.disarm();
     this.writeWaiter.resolve();
     this.writeWaiter = undefined;

@@ -27,7 +27,10 @@ export class ReadBuffers {
     return this.target === this.own;
   }
 
-  /** For data of which so many bytes are still to be received, and their place if they have one. */
+  /**
+   * For data of which so many bytes are still to be received, and their place if they have one. To be called after
+   * each read, when all that came before the bytes of that read has been consumed.
+   */
   choose(toReceive: number, place?: Buffer): Buffer {
     this.isInPlace = place !== undefined;
     if (toReceive > this.ownBytes && place === undefined) this.lend();
@@ -50,7 +53,6 @@ export class ReadBuffers {
     this.target = this.own;
   }
 
-  /** What was retired has been consumed by now: something else was read behind it. */
   private lend(): void {
     if (this.lent !== undefined) return;
     this.lent = this.retired ?? this.pool.take();

@@ -21,7 +21,10 @@ export class StreamedUpload {
     this.connection = connection;
   }
 
-  /** When it resolves nobody reads the chunk any more. Rejects with the server's refusal if it answers early, and with `body-incomplete` if more comes than was declared. */
+  /**
+   * When it resolves nobody reads the chunk any more. Rejects with the server's refusal if it answers
+   * early, and with `body-incomplete` if more comes than was declared.
+   */
   async write(chunk: Buffer): Promise<void> {
     const connection = this.live();
     this.received += chunk.length;

@@ -67,16 +67,17 @@ export async function readObject(store: ShardStore, key: ObjectName): Promise<Bu
 const PIECE_BYTES = 77_777;
 const PIECES_TOGETHER = 3;
 
-/** As the servers do it with the chunks of a body: whoever looks at it later finds nothing. */
+/** As the servers do it with the chunks of a body. Whoever looks at it later finds nothing, and the kernel other bytes. */
 export function detach(chunk: Buffer): void {
+  chunk.fill(0);
   structuredClone(chunk.buffer, { transfer: [chunk.buffer as ArrayBuffer] });
   if (chunk.length > 0) throw new Error('The chunk is still there.');
 }
 
 /** What a writer's caller may do with a chunk that was written. */
 export function giveUp(chunk: Buffer, writer: ShardWriter): void {
+  chunk.fill(0);
   if (writer.releasesChunks === true) detach(chunk);
-  else chunk.fill(0);
 }
 
 /** Streams the bytes in odd pieces, some of them together; each is cleared or gone as soon as the contract allows. */

@@ -117,8 +117,8 @@ describe('many long transfers', () => {
     const served = await serveFrames({ spaces: { objects: metered } });
     const stores = new RemoteStores(PATIENT);
     const store = stores.storeAt(served.address, 'frames');
-    // A turn's, and the piece with which each of them begins.
-    const mostBytes = (1 + transfers) * piece.length;
+    // Two turns', the piece with which each of them begins, and what of its last turn it had no bytes for.
+    const mostBytes = (2 + 2 * transfers) * piece.length;
 
     await Promise.all(
       names.map(async name => {

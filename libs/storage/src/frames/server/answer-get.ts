@@ -76,7 +76,7 @@ class OutgoingBody {
   private unsent: number;
   private readonly isPart: boolean;
   private checksum = 0;
-  private transfer: PacedTransfer | undefined;
+  private readonly transfer: PacedTransfer;
 
   constructor(
     private readonly out: Outgoing,
@@ -85,6 +85,7 @@ class OutgoingBody {
   ) {
     this.unsent = found.length;
     this.isPart = found.length < found.info.size;
+    this.transfer = new PacedTransfer(found.length);
   }
 
   readonly sink: Sink = chunk => {
@@ -93,10 +94,7 @@ class OutgoingBody {
     if (this.isPart) this.checksum = crc32c(chunk, this.checksum);
     const isAll = this.framer === undefined && this.unsent === 0;
     if (isAll && chunk.length <= JOINED_BYTES) return this.writeJoined(chunk);
-    const writing = this.out.write(this.framed(chunk));
-    if (this.unsent === 0) return writing;
-    this.transfer ??= new PacedTransfer();
-    return this.transfer.pace(chunk.length, writing);
+    return this.transfer.pace(chunk.length, this.out.write(this.framed(chunk)));
   };
 
   /** To be called when everything was fed. */

@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net';
 import { GranaryError } from '#contracts';
 import { StallWatch, unlessHeard } from '#time';
-import type { ShardInfo, ShardWriter } from '../../shard-store.js';
+import type { ShardInfo } from '../../shard-store.js';
 import { encodeEmpty, encodeFailure, encodeInfo, encodeRemoved } from '../codec/answer-frames.js';
 import { decodePutAll } from '../codec/batch-frames.js';
 import { FrameParser } from '../codec/frame-parser.js';
@@ -250,11 +250,13 @@ export class FrameSession {
     this.operation = 'PUT';
     this.phase = 'answering';
     const createOptions = { ...options, ...(length !== undefined && { length }) };
-    this.attempt(() => this.storeOf(space).create(key, createOptions)).then(writer => this.proceed(writer), this.fail);
+    this.attempt(() => this.storeOf(space).create(key, createOptions)).then(
+      writer => this.proceed(new IncomingStream(writer, length)),
+      this.fail,
+    );
   }
 
-  private proceed(writer: ShardWriter): void {
-    const body = new IncomingStream(writer);
+  private proceed(body: IncomingStream): void {
     if (this.phase === 'ended') return void body.abort();
     this.body = body;
     this.phase = 'receiving';

@@ -47,9 +47,14 @@ export class IncomingWhole {
 /** The body of a `create` on its way into the store. */
 export class IncomingStream {
   private checksum = 0;
-  private readonly transfer = new PacedTransfer();
+  private readonly transfer: PacedTransfer;
 
-  constructor(private readonly writer: ShardWriter) {}
+  constructor(
+    private readonly writer: ShardWriter,
+    length: number | undefined,
+  ) {
+    this.transfer = new PacedTransfer(length);
+  }
 
   get releasesChunks(): boolean {
     return this.writer.releasesChunks === true;
