@@ -1,3 +1,5 @@
+import { EventEmitter, once } from 'node:events';
+import type { Socket } from 'node:net';
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { GranaryError, toObjectName } from '#contracts';
 import type { ShardReader, ShardStore, Sink } from '#storage';
@@ -237,6 +239,57 @@ describe('many downloads of large objects', () => {
     expect(answers.map(answer => answer.body.length)).toEqual(answers.map(() => body.length));
     // Two turns', and the piece with which each of them begins.
     expect(store.mostBytesPerTurn).toBeLessThanOrEqual((2 * 256 + 8 * 256) * KIB);
+  });
+});
+
+/** What each connection had sent at the end of the turn in which all objects were fed. */
+async function answersOf(bytes: number, onFed: (sockets: Socket[]) => void = () => {}) {
+  const memory = new MemoryShardStore();
+  await memory.put(toObjectName('x'), Buffer.alloc(bytes, 'x'), {});
+  const sockets: Socket[] = [];
+  const sentBytes: number[] = [];
+  const together = new EventEmitter();
+  let fed = 0;
+  const copyTo: ShardReader['copyTo'] = async sink => {
+    if (together.listenerCount('go') === 4) setImmediate(() => together.emit('go'));
+    await once(together, 'go');
+    // Behind what is ready, and before what is kept for the end.
+    if (fed === 0) setImmediate(() => sentBytes.push(...sockets.map(socket => socket.bytesWritten)));
+    const moving = sink(Buffer.alloc(bytes, 'x'));
+    fed += 1;
+    if (fed === 5) onFed(sockets);
+    await moving;
+  };
+  const open: ShardStore['open'] = async key => {
+    const reader = await memory.open(key);
+    return reader && { ...reader, copyTo };
+  };
+  const { server, port } = await start(wrap(memory, { open }));
+  server.on('connection', socket => sockets.push(socket));
+  const clients: RawClient[] = [];
+  for (let i = 0; i < 5; i += 1) clients.push(await RawClient.connect(port));
+  await until(() => sockets.length === 5);
+  for (const client of clients) client.send('GET /objects/x HTTP/1.1\r\nHost: x\r\n\r\n');
+  return { sentBytes, clients };
+}
+
+describe('answers that are made in one turn of the event loop', () => {
+  it.each([100, 8 * KIB, 64 * KIB])('leave together behind it, those of %d bytes', async bytes => {
+    const { sentBytes, clients } = await answersOf(bytes);
+    await Promise.all(clients.map(client => client.untilText(new RegExp(`\\r\\n\\r\\nx{${bytes}}$`))));
+    expect(sentBytes).toEqual([0, 0, 0, 0, 0]);
+  });
+
+  it('but those of large objects as they come', async () => {
+    const { sentBytes } = await answersOf(200 * KIB);
+    await until(() => sentBytes.length === 5);
+    expect(Math.min(...sentBytes)).toBeGreaterThan(0);
+  });
+
+  it.each([100, 64 * KIB])('trouble nobody when their clients go before that, those of %d bytes', async bytes => {
+    const { sentBytes, clients } = await answersOf(bytes, sockets => sockets.forEach(socket => socket.destroy()));
+    await Promise.all(clients.map(client => client.untilClosed()));
+    expect(sentBytes).toEqual([0, 0, 0, 0, 0]);
   });
 });
 

@@ -6,7 +6,7 @@ import type { ObjectInfo, ObjectReader, OpenObjectOptions, StatObjectOptions } f
 import { DEFAULT_CONTENT_TYPE, objectHeaders, validatorHeaders } from './object-headers.js';
 import { evaluateRead, isConditionalRead, rangeApplies } from './preconditions.js';
 import { contentRange, parseRange, resolveRanges, unsatisfiedRange } from './ranges.js';
-import { ResponseBody } from './response-body.js';
+import { ResponseBody, endWithTurn } from './response-body.js';
 import { verifyRelayed } from './verify-relayed.js';
 
 /** HEAD /objects/<name>. Range is ignored: it is defined for GET only (RFC 9110 §14.2). */
@@ -15,7 +15,7 @@ export async function answerHead(exchange: Exchange): Promise<void> {
   if (info === undefined) throw notFound();
   if (answerWithoutBody(exchange, info)) return;
   exchange.res.writeHead(200, headOf(exchange, info, info.size));
-  exchange.res.end();
+  endWithTurn(exchange.res);
 }
 
 /**
@@ -65,7 +65,7 @@ function answerWithoutBody({ req, res, requestId }: Exchange, info: ObjectInfo):
     throw new GranaryError('precondition-failed', 'The object is not in the state that the request demands.');
   }
   res.writeHead(304, [...validatorHeaders(info), REQUEST_ID_HEADER, requestId]);
-  res.end();
+  endWithTurn(res);
   return true;
 }
 

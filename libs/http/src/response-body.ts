@@ -1,10 +1,27 @@
 import type { ServerResponse } from 'node:http';
 import type { Sink } from '#storage';
-import { PacedTransfer } from '#time';
+import { PacedTransfer, atTurnEnd } from '#time';
 
 /** The client closed its connection before it had the whole answer; nobody is left to be told. */
 export class ClientGone extends Error {
   override readonly name = 'ClientGone';
+}
+
+/**
+ * Sends a small answer, whose head has been written, at the end of this turn of the event loop (why: holdUntilTurnEnd
+ * in #time). As a string the body is joined with the head, and `end` by itself writes nothing more: one write of one
+ * piece, where `end(chunk)` makes a vector of three, at several times the cost.
+ */
+export function endWithTurn(res: ServerResponse, body = ''): void {
+  atTurnEnd(() => {
+    if (res.destroyed) return;
+    if (body !== '') {
+      res.cork();
+      res.write(body, 'latin1');
+      res.uncork();
+    }
+    res.end();
+  });
 }
 
 const LARGE_BYTES = 64 * 1024;
@@ -22,6 +39,8 @@ export class ResponseBody {
   private isWatchingClose = false;
   /** What was written waits for what comes next. */
   private isCorked = false;
+  /** The last chunk has been taken, and is sent at the end of the turn. */
+  private isEnding = false;
   /** Written since its mover was last made to wait. */
   private unpacedBytes = 0;
   private readonly transfer: PacedTransfer;
@@ -56,25 +75,27 @@ export class ResponseBody {
   };
 
   private writeLast(chunk: Buffer): Promise<void> | undefined {
+    // What waits has buffers that are used again.
+    if (this.isCorked || chunk.length > LARGE_BYTES) return this.endWith(chunk);
+    if (chunk.length <= JOINED_BYTES) return this.endJoined(chunk);
+    return new Promise<void>(resolve => atTurnEnd(resolve)).then(() => this.endWith(chunk));
+  }
+
+  private endWith(chunk: Buffer): Promise<void> | undefined {
+    if (this.res.destroyed) throw new ClientGone();
     // `end` sends whatever waits.
     this.isCorked = false;
-    if (chunk.length <= JOINED_BYTES) this.writeJoined(chunk);
-    else this.res.end(chunk);
+    this.res.end(chunk);
     if (this.res.writableLength === 0) return undefined;
     this.pendingWrites += 1;
     this.res.once('finish', this.onWritten);
     return this.untilWritten();
   }
 
-  /**
-   * As a string the chunk is joined with the head, and `end` by itself writes nothing more: one write
-   * of one piece, where `end(chunk)` makes a vector of three, at several times the cost.
-   */
-  private writeJoined(chunk: Buffer): void {
-    this.res.cork();
-    this.res.write(chunk.toString('latin1'), 'latin1');
-    this.res.uncork();
-    this.res.end();
+  private endJoined(chunk: Buffer): undefined {
+    this.isEnding = true;
+    endWithTurn(this.res, chunk.toString('latin1'));
+    return undefined;
   }
 
   private write(chunk: Buffer, more: boolean): Promise<void> | undefined {
@@ -93,7 +114,7 @@ export class ResponseBody {
   /** To be called when everything was fed. Throws when that was less than promised. */
   end(): void {
     const { res } = this;
-    if (res.writableEnded) return;
+    if (this.isEnding || res.writableEnded) return;
     if (res.destroyed) throw new ClientGone();
     if (this.unsentBytes !== undefined && this.unsentBytes !== 0) {
       throw new Error(`The store fed ${this.unsentBytes} bytes less than the object has.`);

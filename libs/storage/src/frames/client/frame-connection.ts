@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net';
+import { holdUntilTurnEnd } from '#time';
 import type { BufferPool } from '../../buffer-pool.js';
 import { DataServerUnavailable, type UnavailableReason } from '../../data-server-unavailable.js';
 import { connectSocket, type ClientTls } from '../../remote/connect-socket.js';
@@ -141,6 +142,7 @@ export class FrameConnection implements PooledConnection, Waiting {
     if (exchange.signal?.aborted) return this.end(exchange.signal.reason);
     exchange.signal?.addEventListener('abort', this.onAbort);
     this.mayHaveHappened = exchange.kind === 'write';
+    if (exchange.kind === 'read') holdUntilTurnEnd(this.socket);
     this.send(exchange.request(this.exchangeNumber));
   }
 

@@ -29,7 +29,7 @@ export async function answerGet(
 ): Promise<number> {
   const reader = await store.open(key);
   if (reader === undefined) {
-    out.send(encodeEmpty(FRAMES.notFound, exchange));
+    out.sendWithTurn(encodeEmpty(FRAMES.notFound, exchange));
     return 404;
   }
   try {
@@ -94,18 +94,19 @@ class OutgoingBody {
     if (this.isPart) this.checksum = crc32c(chunk, this.checksum);
     const isAll = this.framer === undefined && this.unsent === 0;
     if (isAll && chunk.length <= JOINED_BYTES) return this.writeJoined(chunk);
+    if (isAll && chunk.length <= QUICK_BYTES) return this.out.writeWithTurn(this.framed(chunk));
     return this.transfer.pace(chunk.length, this.out.write(this.framed(chunk)));
   };
 
   /** To be called when everything was fed. */
   end(): void {
     if (this.unsent > 0) throw new Error(`The store fed ${this.unsent} bytes less than the object has.`);
-    if (this.found.length === 0) this.out.send(encodeFound({ ...this.found, first: 0 }, this.exchange));
+    if (this.found.length === 0) this.out.sendWithTurn(encodeFound({ ...this.found, first: 0 }, this.exchange));
   }
 
   private writeJoined(chunk: Buffer): undefined {
     const frames = encodeFoundWith(this.found, chunk, this.exchange);
-    this.out.send(this.isPart ? Buffer.concat([frames, encodeSum(this.checksum, this.exchange)]) : frames);
+    this.out.sendWithTurn(this.isPart ? Buffer.concat([frames, encodeSum(this.checksum, this.exchange)]) : frames);
     return undefined;
   }
 

@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { createHmac, randomBytes } from 'node:crypto';
+import { EventEmitter, once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { crc32c } from '@node-rs/crc32';
@@ -94,6 +95,10 @@ class RawClient {
     this.socket.write(Buffer.concat(parts));
   }
 
+  get dataBytes(): number {
+    return this.frames.reduce((sum, { type, payload }) => sum + (type === FRAMES.data ? payload.length : 0), 0);
+  }
+
   async until(type: number): Promise<Buffer> {
     await this.wait(() => this.frames.some(frame => frame.type === type), `a frame of type ${type}`);
     return this.frames.find(frame => frame.type === type)?.payload ?? Buffer.alloc(0);
@@ -145,6 +150,37 @@ const ask = async (port: number, request: string): Promise<string> => {
   await client.untilClosed();
   return client.response;
 };
+
+describe('answers to reads that are made in one turn of the event loop', () => {
+  it.each([100, 16 * 1024, 64 * 1024])('leave together behind it, those of %d bytes', async bytes => {
+    const { store, server, port } = await serve();
+    const body = Buffer.alloc(bytes, 'x');
+    await store.put(OTHER, body, {});
+    const sockets: Socket[] = [];
+    server.on('connection', socket => sockets.push(socket));
+    const clients: RawClient[] = [];
+    for (let i = 0; i < 5; i += 1) clients.push(await RawClient.open(port));
+
+    const together = new EventEmitter();
+    const heldBytes: number[] = [];
+    const open = store.open.bind(store);
+    const copyTo: ShardReader['copyTo'] = async sink => {
+      if (together.listenerCount('go') === 4) setImmediate(() => together.emit('go'));
+      await once(together, 'go');
+      const moving = sink(body);
+      heldBytes.push(sockets.reduce((sum, socket) => sum + socket.writableLength, 0));
+      await moving;
+    };
+    store.open = async key => {
+      const reader = await open(key);
+      return reader && { ...reader, copyTo };
+    };
+    for (const client of clients) client.send(encodeGet({ space: 'objects', key: OTHER }, 1));
+    await until('all of every object', () => clients.every(client => client.dataBytes === bytes));
+    expect(heldBytes).toHaveLength(5);
+    for (const [index, held] of heldBytes.entries()) expect(held).toBeGreaterThan((index + 1) * bytes);
+  });
+});
 
 describe('a client that asks for an upgrade', () => {
   it('to what is not spoken here, or with a body, is refused', async () => {

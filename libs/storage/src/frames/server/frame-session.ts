@@ -203,7 +203,7 @@ export class FrameSession {
         return this.answer(async () => {
           const info = await this.storeOf(space).stat(key);
           const { notFound, described } = FRAMES;
-          out.send(info ? encodeInfo(described, info, this.exchange) : encodeEmpty(notFound, this.exchange));
+          out.sendWithTurn(info ? encodeInfo(described, info, this.exchange) : encodeEmpty(notFound, this.exchange));
           return info ? 200 : 404;
         });
       }

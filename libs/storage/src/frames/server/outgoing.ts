@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net';
+import { holdUntilTurnEnd } from '#time';
 
 /** The client closed its connection; nobody is left to be told. */
 export class ClientGone extends Error {
@@ -35,6 +36,13 @@ export class Outgoing {
     if (!this.socket.destroyed) this.socket.write(frame);
   }
 
+  /** The same for an answer that others may join: it goes out at the end of this turn of the event loop. */
+  sendWithTurn(frame: Buffer): void {
+    if (this.socket.destroyed) return;
+    holdUntilTurnEnd(this.socket);
+    this.socket.write(frame);
+  }
+
   /** Resolves (or is undefined) when the parts may be used again. */
   write(parts: readonly Buffer[]): Promise<void> | undefined {
     if (this.socket.destroyed) throw new ClientGone();
@@ -43,6 +51,12 @@ export class Outgoing {
     for (const part of parts) this.socket.write(part, this.onWritten);
     if (parts.length > 1) this.socket.uncork();
     return this.socket.writableLength === 0 ? undefined : this.untilWritten();
+  }
+
+  /** The same for an answer that others may join. */
+  writeWithTurn(parts: readonly Buffer[]): Promise<void> | undefined {
+    if (!this.socket.destroyed) holdUntilTurnEnd(this.socket);
+    return this.write(parts);
   }
 
   /** To be called when the connection has been closed. */
