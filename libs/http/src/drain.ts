@@ -21,7 +21,7 @@ const QUIET_TURNS = 2;
 const MAX_TURNS = 1_000;
 
 /**
- * Ends a server in good order: no new connections; every answer from now on says `Connection: close`;
+ * Ends a server in good order: no new connections; every answer whose head is still to be made says `Connection: close`;
  * requests in progress finish, also those that arrive on idle connections within the grace. Resolves
  * when all connections are closed. node's own `close` would drop idle connections at once, and with
  * them the requests that are on their way.

@@ -12,7 +12,7 @@ export interface ObjectEndpointOptions {
   /** An API server's: lets the last bytes of an object go only when all of it has the checksum its data server told. */
   verifyRelayed?: boolean;
   logger: Logger;
-  /** Called once per request, when its answer has been handed over. */
+  /** Called once per request, when its answer is made. */
   observe?: (method: string, status: number, seconds: number) => void;
 }
 

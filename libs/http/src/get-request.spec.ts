@@ -250,14 +250,17 @@ async function answersOf(bytes: number, onFed: (sockets: Socket[]) => void = () 
   const sentBytes: number[] = [];
   const together = new EventEmitter();
   let fed = 0;
+  const atEnd = (): void => {
+    sentBytes.push(...sockets.map(socket => socket.bytesWritten));
+    onFed(sockets);
+  };
   const copyTo: ShardReader['copyTo'] = async sink => {
     if (together.listenerCount('go') === 4) setImmediate(() => together.emit('go'));
     await once(together, 'go');
     // Behind what is ready, and before what is kept for the end.
-    if (fed === 0) setImmediate(() => sentBytes.push(...sockets.map(socket => socket.bytesWritten)));
+    if (fed === 0) setImmediate(atEnd);
     const moving = sink(Buffer.alloc(bytes, 'x'));
     fed += 1;
-    if (fed === 5) onFed(sockets);
     await moving;
   };
   const open: ShardStore['open'] = async key => {

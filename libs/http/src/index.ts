@@ -1,3 +1,4 @@
+export { breakConnection } from '#storage';
 export { drainServer, type DrainOptions, type DrainResult } from './drain.js';
 export type { ObjectEndpointOptions } from './exchange.js';
 export { countChunk, freeChunk, settleHeap } from './garbage.js';

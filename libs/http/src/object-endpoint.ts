@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { GranaryError, ROUTES } from '#contracts';
+import { breakConnection } from '#storage';
 import { responseBefore } from './connections.js';
 import { answerDelete } from './delete-request.js';
 import type { Exchange, ObjectEndpointOptions } from './exchange.js';
@@ -14,7 +15,7 @@ import { checkRequest } from './request-checks.js';
 import { requestIdOf } from './request-id.js';
 import { ClientGone } from './response-body.js';
 
-/** Answers one request completely. Never rejects. */
+/** Answers one request; small answers leave with the turn of the event loop. Never rejects. */
 export type HttpHandler = (req: IncomingMessage, res: ServerResponse) => Promise<void>;
 
 /**
@@ -94,6 +95,6 @@ function fail(req: IncomingMessage, res: ServerResponse, cause: unknown, options
   const error = toGranaryError(cause);
   logProblem(req, error, options.logger);
   // A reset cannot be taken for the end of the object, not even where no length was told.
-  if (res.headersSent) req.socket.resetAndDestroy();
+  if (res.headersSent) breakConnection(req.socket);
   else sendProblem(req, res, error);
 }

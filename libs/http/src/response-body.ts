@@ -76,7 +76,7 @@ export class ResponseBody {
 
   private writeLast(chunk: Buffer): Promise<void> | undefined {
     // What waits has buffers that are used again.
-    if (this.isCorked || chunk.length > LARGE_BYTES) return this.endWith(chunk);
+    if (this.isCorked || this.isLarge) return this.endWith(chunk);
     if (chunk.length <= JOINED_BYTES) return this.endJoined(chunk);
     return new Promise<void>(resolve => atTurnEnd(resolve)).then(() => this.endWith(chunk));
   }

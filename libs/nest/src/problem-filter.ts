@@ -1,7 +1,7 @@
 import { Catch, HttpException, type ArgumentsHost, type ExceptionFilter } from '@nestjs/common';
 import type { ServerResponse } from 'node:http';
 import { GranaryError } from '#contracts';
-import { logProblem, sendProblem, toGranaryError } from '#http';
+import { breakConnection, logProblem, sendProblem, toGranaryError } from '#http';
 import type { Logger } from '#telemetry';
 import type { LeanExpressAdapter, RoutedRequest } from './lean-express-adapter.js';
 
@@ -18,7 +18,7 @@ export class ProblemFilter implements ExceptionFilter {
     const response = host.switchToHttp().getResponse<ServerResponse>();
     const error = exception instanceof HttpException ? this.fromHttp(exception, request) : toGranaryError(exception);
     logProblem(request, error, this.logger);
-    if (response.headersSent) request.socket.resetAndDestroy();
+    if (response.headersSent) breakConnection(request.socket);
     else sendProblem(request, response, error);
   }
 

@@ -1,4 +1,5 @@
 export { ATTRIBUTE_HEADERS, attributesOf } from './attributes.js';
+export { breakConnection } from './break-connection.js';
 export { BufferPool, transferBuffers, type BufferPoolOptions } from './buffer-pool.js';
 export { checkPrecondition, wallClockStamps, type PresentCopy, type StampSource } from './commit-rules.js';
 export { contentHash, type ContentHash, type ContentHasher } from './content-hash.js';

@@ -1,3 +1,5 @@
+import { endTurnNow } from './turn-end.js';
+
 /**
  * What a turn moves of long bodies, and a transfer when it is its turn: some tenths of a millisecond's work. To pause a
  * socket and resume it costs as much as some 64 KiB.
@@ -28,6 +30,12 @@ export class LoopTurns {
   }
 
   private readonly next = (): void => {
+    endTurnNow();
+    // Behind what goes on because of that.
+    queueMicrotask(this.share);
+  };
+
+  private readonly share = (): void => {
     this.movedBytes = 0;
     while (this.movedBytes < TURN_BYTES) {
       const first = this.waiting.shift();

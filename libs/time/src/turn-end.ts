@@ -1,16 +1,29 @@
 import type { Writable } from 'node:stream';
 
 let tasks: (() => void)[] = [];
+let isDue = false;
 
-/** Runs the task, which may not throw, once this turn of the event loop has handled everything that was ready. */
+/**
+ * Runs the task once this turn of the event loop has handled everything that was ready; what is asked for at the
+ * end of a turn, at the end of the next. It may not throw: the others would never run.
+ */
 export function atTurnEnd(task: () => void): void {
-  if (tasks.push(task) === 1) setImmediate(runTasks);
+  tasks.push(task);
+  if (isDue) return;
+  isDue = true;
+  setImmediate(endTurn);
 }
 
-function runTasks(): void {
+/** For what moves long bodies at the end of turns: what waits for the end goes first. */
+export function endTurnNow(): void {
   const due = tasks;
   tasks = [];
   for (const task of due) task();
+}
+
+function endTurn(): void {
+  isDue = false;
+  endTurnNow();
 }
 
 /**

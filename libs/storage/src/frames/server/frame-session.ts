@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net';
 import { GranaryError } from '#contracts';
 import { StallWatch, unlessHeard } from '#time';
+import { breakConnection } from '../../break-connection.js';
 import type { ShardInfo } from '../../shard-store.js';
 import { encodeEmpty, encodeFailure, encodeInfo, encodeRemoved } from '../codec/answer-frames.js';
 import { decodePutAll } from '../codec/batch-frames.js';
@@ -366,7 +367,7 @@ export class FrameSession {
     await this.abortBody();
     if (this.phase === 'ended') return;
     // Inside a data frame nothing can be said; a reset cannot be taken for its end.
-    if (this.out.isInsideData) this.socket.resetAndDestroy();
+    if (this.out.isInsideData) breakConnection(this.socket);
     else this.out.send(encodeFailure(code, message, this.exchange));
     this.end(status);
   }
@@ -384,7 +385,7 @@ export class FrameSession {
     this.phase = 'ended';
     clearTimeout(this.handshakeTimer);
     if (canSpeak) void this.sayWhy(error, this.parser.exchange);
-    else this.socket.resetAndDestroy();
+    else breakConnection(this.socket);
   }
 
   private async sayWhy(error: GranaryError, exchange: number): Promise<void> {
