@@ -13,6 +13,15 @@ describe('BufferPool', () => {
     expect(pool.take()).toBe(first);
   });
 
+  it('lends no large buffer beyond its budget to who can do without', () => {
+    const pool = new BufferPool({ budgetBytes: 2 * 8192, ...sizes });
+    const [first] = [pool.takeLarge(), pool.take()];
+    expect([first?.length, pool.takeLarge(), pool.take().length]).toEqual([8192, undefined, 1024]);
+
+    if (first !== undefined) pool.give(first);
+    expect(pool.takeLarge()).toBe(first);
+  });
+
   it('never lends one buffer twice', () => {
     const pool = new BufferPool({ budgetBytes: 8 * 8192, ...sizes });
     for (let round = 0; round < 3; round++) {

@@ -21,14 +21,18 @@ export class BufferPool {
   }
 
   take(): Buffer {
-    const { budgetBytes, largeBytes, smallBytes } = this.options;
-    if ((this.largeOut + 1) * largeBytes > budgetBytes)
-      return this.freeSmall.pop() ?? Buffer.allocUnsafeSlow(smallBytes);
+    return this.takeLarge() ?? this.freeSmall.pop() ?? Buffer.allocUnsafeSlow(this.options.smallBytes);
+  }
+
+  /** For who can do without: undefined beyond the budget. */
+  takeLarge(): Buffer | undefined {
+    const { budgetBytes, largeBytes } = this.options;
+    if ((this.largeOut + 1) * largeBytes > budgetBytes) return undefined;
     this.largeOut += 1;
     return this.freeLarge.pop() ?? this.large.make();
   }
 
-  /** The buffer must be one that `take` gave, and be used no more. */
+  /** The buffer must be one that was taken, and be used no more. */
   give(buffer: Buffer): void {
     if (buffer.length === this.options.largeBytes) {
       this.largeOut -= 1;
@@ -80,9 +84,13 @@ class AlignedBuffers {
   }
 }
 
-/** One budget for the whole process. */
-export const transferBuffers = new BufferPool({
-  budgetBytes: 32 * 1024 * 1024,
-  largeBytes: 256 * 1024,
-  smallBytes: 32 * 1024,
-});
+const SIZES = { largeBytes: 256 * 1024, smallBytes: 32 * 1024 };
+
+/** For reading and writing files: one budget for the whole process. */
+export const transferBuffers = new BufferPool({ budgetBytes: 32 * 1024 * 1024, ...SIZES });
+
+/**
+ * For what comes from other servers: one budget for the whole process. It is enough for 64 downloads at full speed. With
+ * 256 at once larger ones, or twice as many, would move a tenth more, but hundreds of slow ones would hold them all.
+ */
+export const receiveBuffers = new BufferPool({ budgetBytes: 16 * 1024 * 1024, ...SIZES });

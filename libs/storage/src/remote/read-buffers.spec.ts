@@ -26,6 +26,17 @@ describe('ReadBuffers', () => {
     expect(pool.out.size).toBe(0);
   });
 
+  it('goes on with its own while the pool has no large one to lend', () => {
+    const pool = new WatchedBuffers();
+    const others: Buffer[] = [];
+    for (let large = pool.takeLarge(); large !== undefined; large = pool.takeLarge()) others.push(large);
+    const buffers = new ReadBuffers(pool, OWN);
+    expect([buffers.choose(10 * OWN).length, buffers.isOwn]).toEqual([OWN, true]);
+
+    pool.give(others.pop() ?? Buffer.alloc(0));
+    expect([pool.out.has(buffers.choose(10 * OWN)), buffers.isOwn]).toEqual([true, false]);
+  });
+
   it('reads into the place of a short body, and keeps what it was lent for those who have it still', () => {
     const pool = new WatchedBuffers();
     const buffers = new ReadBuffers(pool, OWN);

@@ -2,7 +2,7 @@ import type { BufferPool } from '../buffer-pool.js';
 
 /**
  * What one connection reads into: a small buffer of its own, a large one lent by the pool while a long
- * body comes, or the place where a short body belongs.
+ * body comes and the pool has one, or the place where a short body belongs.
  */
 export class ReadBuffers {
   /** The buffer that the socket has. */
@@ -55,7 +55,7 @@ export class ReadBuffers {
 
   private lend(): void {
     if (this.lent !== undefined) return;
-    this.lent = this.retired ?? this.pool.take();
+    this.lent = this.retired ?? this.pool.takeLarge();
     this.retired = undefined;
   }
 

@@ -1,4 +1,4 @@
-import { transferBuffers, type BufferPool } from '../buffer-pool.js';
+import { receiveBuffers, type BufferPool } from '../buffer-pool.js';
 import { DeadlineWatch } from '../frames/client/deadline-watch.js';
 import { FrameClient } from '../frames/client/frame-client.js';
 import { FrameConnection } from '../frames/client/frame-connection.js';
@@ -53,7 +53,7 @@ const DEFAULTS: ClientTimeouts & ConnectionPoolOptions = {
   idleMs: 10_000,
   maxIdle: 64,
   maxConnections: 1024,
-  buffers: transferBuffers,
+  buffers: receiveBuffers,
   health: { onAnswer: () => {}, onFailure: () => {} },
 };
 

@@ -11,13 +11,24 @@ export class WatchedBuffers extends BufferPool {
 
   override take(): Buffer {
     const buffer = super.take();
-    this.out.add(buffer);
-    this.taken += 1;
+    this.note(buffer);
+    return buffer;
+  }
+
+  override takeLarge(): Buffer | undefined {
+    const buffer = super.takeLarge();
+    if (buffer !== undefined) this.note(buffer);
     return buffer;
   }
 
   override give(buffer: Buffer): void {
     if (!this.out.delete(buffer)) throw new Error('The buffer was not lent, or is given back twice.');
     super.give(buffer);
+  }
+
+  private note(buffer: Buffer): void {
+    if (this.out.has(buffer)) return;
+    this.out.add(buffer);
+    this.taken += 1;
   }
 }
