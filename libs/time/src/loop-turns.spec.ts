@@ -3,7 +3,6 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { LoopTurns, PacedTransfer } from './loop-turns.js';
-import { atTurnEnd } from './turn-end.js';
 
 const KIB = 1024;
 const MIB = 1024 * KIB;
@@ -21,17 +20,6 @@ describe('turns of the event loop', () => {
     await nextTurn();
     expect(turns.take(MIB)).toBeUndefined();
     expect(turns.take(1)).toBeInstanceOf(Promise);
-  });
-
-  it('go to long bodies behind the small answers that wait for the end of a turn', async () => {
-    const turns = new LoopTurns();
-    const order: string[] = [];
-    expect(turns.take(MIB)).toBeUndefined();
-    void turns.take(MIB)?.then(() => order.push('long'));
-    atTurnEnd(() => order.push('small'));
-    void new Promise<void>(resolve => atTurnEnd(resolve)).then(() => order.push('small, too'));
-    await nextTurn();
-    expect(order).toEqual(['small', 'small, too', 'long']);
   });
 
   it('come to everyone', async () => {

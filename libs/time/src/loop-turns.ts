@@ -1,5 +1,3 @@
-import { endTurnNow } from './turn-end.js';
-
 /**
  * What a turn moves of long bodies, and a transfer when it is its turn: some tenths of a millisecond's work. To pause a
  * socket and resume it costs as much as some 64 KiB.
@@ -29,13 +27,12 @@ export class LoopTurns {
     return undefined;
   }
 
-  private readonly next = (): void => {
-    endTurnNow();
-    // Behind what goes on because of that.
-    queueMicrotask(this.share);
-  };
+  /** Whether long bodies move in this turn. */
+  get isTaken(): boolean {
+    return this.movedBytes > 0;
+  }
 
-  private readonly share = (): void => {
+  private readonly next = (): void => {
     this.movedBytes = 0;
     while (this.movedBytes < TURN_BYTES) {
       const first = this.waiting.shift();
@@ -48,7 +45,7 @@ export class LoopTurns {
 }
 
 /** Those of this thread. */
-const loopTurns = new LoopTurns();
+export const loopTurns = new LoopTurns();
 
 /** Shorter bodies come in one turn or two. */
 const LONG_BYTES = 128 * 1024;

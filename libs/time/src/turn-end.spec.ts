@@ -1,6 +1,7 @@
 import { Writable } from 'node:stream';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { describe, expect, it } from '@jest/globals';
+import { loopTurns } from './loop-turns.js';
 import { atTurnEnd, holdUntilTurnEnd } from './turn-end.js';
 
 /** What reached the system, a line for each write. */
@@ -48,6 +49,21 @@ describe('the end of a turn', () => {
     expect(writes).toEqual(['ab']);
     socket.write('c');
     expect(writes).toEqual(['ab', 'c']);
+  });
+
+  it('is not waited for in a turn in which long bodies move', async () => {
+    const { socket, writes } = watched();
+    expect(loopTurns.take(1)).toBeUndefined();
+    holdUntilTurnEnd(socket);
+    socket.write('a');
+    let isDone = false;
+    atTurnEnd(() => (isDone = true));
+    expect([writes, isDone]).toEqual([['a'], true]);
+
+    await nextTurn();
+    holdUntilTurnEnd(socket);
+    socket.write('b');
+    expect(writes).toEqual(['a']);
   });
 
   it('is not waited for by who ends the socket, and finds destroyed ones as they are', async () => {

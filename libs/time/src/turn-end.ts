@@ -1,29 +1,22 @@
 import type { Writable } from 'node:stream';
+import { loopTurns } from './loop-turns.js';
 
 let tasks: (() => void)[] = [];
-let isDue = false;
 
 /**
  * Runs the task once this turn of the event loop has handled everything that was ready; what is asked for at the
- * end of a turn, at the end of the next. It may not throw: the others would never run.
+ * end of a turn, at the end of the next. At once where long bodies move in this turn: its end is far, and little of the
+ * work is small answers. It may not throw: the others would never run.
  */
 export function atTurnEnd(task: () => void): void {
-  tasks.push(task);
-  if (isDue) return;
-  isDue = true;
-  setImmediate(endTurn);
-}
-
-/** For what moves long bodies at the end of turns: what waits for the end goes first. */
-export function endTurnNow(): void {
-  const due = tasks;
-  tasks = [];
-  for (const task of due) task();
+  if (loopTurns.isTaken) task();
+  else if (tasks.push(task) === 1) setImmediate(endTurn);
 }
 
 function endTurn(): void {
-  isDue = false;
-  endTurnNow();
+  const due = tasks;
+  tasks = [];
+  for (const task of due) task();
 }
 
 /**
