@@ -8,6 +8,11 @@ export interface Engine {
   /** One transaction, durable when it resolves; tried again where that helps and the deadline allows. */
   change<Name extends ChangeName>(name: Name, args: ChangeArgs<Name>): Promise<ChangeResult<Name>>;
   read<Name extends ReadName>(name: Name, args: ReadArgs<Name>): Promise<ReadResult<Name>>;
+  /**
+   * Another number after each commit, whoever made it; undefined when it cannot be told just now. Only where asking
+   * is much cheaper than reading.
+   */
+  revision?(): number | undefined;
   close(): Promise<void>;
 }
 

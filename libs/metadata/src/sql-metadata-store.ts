@@ -1,5 +1,6 @@
 import { toObjectName, type ObjectName } from '#contracts';
 import type { Engine } from './engine.js';
+import { FoundVersions } from './found-versions.js';
 import type { MetadataStore } from './metadata-store.js';
 import type { Blob } from './model/blob.js';
 import type { Bucket, CreateBucketRequest, DeleteBucketRequest, UpdateBucketRequest } from './model/bucket.js';
@@ -87,9 +88,11 @@ import { ServerNumbers } from './server-numbers.js';
 /** MetadataStore over either database. Only translates: what is done is in operations/, and how it runs in the engine. */
 export class SqlMetadataStore implements MetadataStore {
   readonly #servers: ServerNumbers;
+  readonly #found: FoundVersions;
 
   constructor(private readonly engine: Engine) {
     this.#servers = new ServerNumbers(engine);
+    this.#found = new FoundVersions(() => engine.revision?.());
   }
 
   async createBucket({ settings, ...bucket }: CreateBucketRequest): Promise<Bucket> {
@@ -130,7 +133,12 @@ export class SqlMetadataStore implements MetadataStore {
     return { ...result, versionId: result.versionId as VersionId, blobId: result.blobId as BlobId };
   }
 
-  async find({ bucket, key, versionId }: FindRequest): Promise<Version | undefined> {
+  find({ bucket, key, versionId }: FindRequest): Promise<Version | undefined> {
+    if (versionId !== undefined) return this.#lookUp({ bucket, key, versionId });
+    return this.#found.find(bucket, key, () => this.#lookUp({ bucket, key }));
+  }
+
+  async #lookUp({ bucket, key, versionId }: FindRequest): Promise<Version | undefined> {
     const found = await this.engine.read('findVersion', { bucket, key, versionId });
     if (found === undefined) return undefined;
     await this.#servers.learn(found.blobs);

@@ -4,10 +4,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { toObjectName } from '#contracts';
-import { NATIVE_BUCKET } from '../model/ids.js';
+import type { MetadataStore } from '../metadata-store.js';
+import { NATIVE_BUCKET, newCommitId } from '../model/ids.js';
 import { patientThread, putRequest } from '../testing/index.js';
+import { CommitQueue } from './commit-queue.js';
+import { openReader } from './open-connection.js';
 import { openSqliteMetadata } from './open-sqlite-metadata.js';
 import { openSqliteFile } from './sqlite-driver.js';
+import { SqliteEngine } from './sqlite-engine.js';
 
 let directory: string;
 let path: string;
@@ -89,11 +93,50 @@ describe('an SQLite file', () => {
     await store.close();
   });
 
+  it('tells each process at once what any other one has committed', async () => {
+    const stores = [await open(), await open()] as const;
+    const key = toObjectName('shared');
+    const find = async (store: MetadataStore) => {
+      const found = await store.find({ bucket: NATIVE_BUCKET, key });
+      return found?.kind === 'object' ? found.etag : found?.kind;
+    };
+    for (const [index, writer] of [...stores, ...stores].entries()) {
+      await writer.commitPut(putRequest(NATIVE_BUCKET, key, `content ${index}`));
+      for (const store of [...stores, ...stores]) expect(await find(store)).toBe(`content ${index}`);
+    }
+    await stores[0].deleteObject({ commitId: newCommitId(), bucket: NATIVE_BUCKET, key });
+    for (const store of stores) expect(await find(store)).toBe('delete-marker');
+    for (const store of stores) await store.close();
+  });
+
+  it('counts the commits of others and its own', async () => {
+    const commits = new CommitQueue({ path, ...patientThread });
+    await commits.open();
+    const engine = new SqliteEngine(commits, openReader(path));
+    const other = await open();
+    const seen = [engine.revision(), engine.revision()];
+    await engine.change('registerServers', ['a']);
+    seen.push(engine.revision());
+    await other.commitPut(putRequest(NATIVE_BUCKET, toObjectName('counted'), 'content'));
+    seen.push(engine.revision());
+    await engine.close();
+    seen.push(engine.revision());
+    await other.close();
+
+    const [first, again, own, others, closed] = seen;
+    expect(first).toEqual(expect.any(Number));
+    expect([again === first, new Set([first, own, others]).size, closed]).toEqual([true, 3, undefined]);
+  });
+
   it('answers nothing after it was closed, but that', async () => {
     const store = await open();
-    await store.close();
-    await store.close();
     const request = putRequest(NATIVE_BUCKET, toObjectName('late'), 'content');
+    await store.commitPut(request);
+    const find = () => store.find({ bucket: NATIVE_BUCKET, key: request.key });
+    expect(await find()).toMatchObject({ etag: 'content' });
+    await store.close();
+    await store.close();
+    await expect(find()).rejects.toMatchObject({ code: 'metadata-unavailable' });
     await expect(store.commitPut(request)).rejects.toMatchObject({ code: 'metadata-unavailable' });
     await expect(store.ping()).rejects.toMatchObject({ code: 'metadata-unavailable' });
   });

@@ -11,7 +11,7 @@ import {
 } from '../operations/index.js';
 import type { Connection } from '../sql/transaction.js';
 import type { CommitQueue } from './commit-queue.js';
-import type { SqliteConnection } from './sqlite-driver.js';
+import type { SqliteConnection, SqliteStatement } from './sqlite-driver.js';
 import { sqliteFailure } from './sqlite-failure.js';
 import { SqliteTransaction } from './sqlite-transaction.js';
 import { waitForLock } from './wait-for-lock.js';
@@ -24,6 +24,7 @@ type Read = (connection: Connection, args: unknown) => Promise<unknown>;
 /** Reads on the event loop, where they take microseconds, and never wait for a lock there; changes in a thread. */
 export class SqliteEngine implements Engine {
   readonly #connection: SqliteTransaction;
+  #dataVersion: SqliteStatement | undefined;
   #isClosed = false;
 
   constructor(
@@ -49,11 +50,23 @@ export class SqliteEngine implements Engine {
     }
   }
 
+  /** Commits are other connections', which is what SQLite counts here. Whatever fails, the read to come will say. */
+  revision(): number | undefined {
+    if (this.#isClosed) return undefined;
+    try {
+      this.#dataVersion ??= this.reader.prepare('pragma data_version');
+      return this.#dataVersion.first([])?.['data_version'] as number | undefined;
+    } catch {
+      return undefined;
+    }
+  }
+
   async close(): Promise<void> {
     if (this.#isClosed) return;
     this.#isClosed = true;
     await this.commits.close();
     this.#connection.forget();
+    this.#dataVersion = undefined;
     this.reader.close();
   }
 }
