@@ -249,7 +249,7 @@ async function answersOf(bytes: number, onFed: (sockets: Socket[]) => void = () 
   const sockets: Socket[] = [];
   const sentBytes: number[] = [];
   const together = new EventEmitter();
-  let fed = 0;
+  let hasFed = false;
   const atEnd = (): void => {
     sentBytes.push(...sockets.map(socket => socket.bytesWritten));
     onFed(sockets);
@@ -258,10 +258,9 @@ async function answersOf(bytes: number, onFed: (sockets: Socket[]) => void = () 
     if (together.listenerCount('go') === 4) setImmediate(() => together.emit('go'));
     await once(together, 'go');
     // Behind what is ready, and before what is kept for the end.
-    if (fed === 0) setImmediate(atEnd);
-    const moving = sink(Buffer.alloc(bytes, 'x'));
-    fed += 1;
-    await moving;
+    if (!hasFed) setImmediate(atEnd);
+    hasFed = true;
+    await sink(Buffer.alloc(bytes, 'x'));
   };
   const open: ShardStore['open'] = async key => {
     const reader = await memory.open(key);

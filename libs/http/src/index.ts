@@ -1,4 +1,3 @@
-export { breakConnection } from '#storage';
 export { drainServer, type DrainOptions, type DrainResult } from './drain.js';
 export type { ObjectEndpointOptions } from './exchange.js';
 export { countChunk, freeChunk, settleHeap } from './garbage.js';
@@ -17,7 +16,7 @@ export type {
   StatObjectOptions,
 } from './object-store.js';
 export { createObjectEndpoint, type HttpHandler } from './object-endpoint.js';
-export { logProblem, sendProblem, toGranaryError } from './problem.js';
+export { endWithProblem, sendProblem, toGranaryError } from './problem.js';
 export { queryOf } from './query.js';
 export { objectNameOf } from './raw-name.js';
 export { checkRequest } from './request-checks.js';

@@ -1,13 +1,12 @@
 import { once } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { GranaryError, ROUTES } from '#contracts';
-import { breakConnection } from '#storage';
 import { responseBefore } from './connections.js';
 import { answerDelete } from './delete-request.js';
 import type { Exchange, ObjectEndpointOptions } from './exchange.js';
 import { answerGet, answerHead } from './get-request.js';
 import type { ObjectStore } from './object-store.js';
-import { logProblem, sendProblem, toGranaryError } from './problem.js';
+import { endWithProblem, toGranaryError } from './problem.js';
 import { answerPut } from './put-request.js';
 import { queryOf } from './query.js';
 import { objectNameOf } from './raw-name.js';
@@ -92,9 +91,5 @@ function answer(exchange: Exchange): Promise<void> {
 function fail(req: IncomingMessage, res: ServerResponse, cause: unknown, options: ObjectEndpointOptions): void {
   // The client may have left while its body or its answer was under way: its doing, and nobody to tell.
   if (cause instanceof ClientGone || res.destroyed) return;
-  const error = toGranaryError(cause);
-  logProblem(req, error, options.logger);
-  // A reset cannot be taken for the end of the object, not even where no length was told.
-  if (res.headersSent) breakConnection(req.socket);
-  else sendProblem(req, res, error);
+  endWithProblem(req, res, toGranaryError(cause), options.logger);
 }

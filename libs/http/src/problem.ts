@@ -8,6 +8,7 @@ import {
   type ErrorCode,
   type Problem,
 } from '#contracts';
+import { breakConnection } from '#storage';
 import type { Logger } from '#telemetry';
 import { linger } from './linger.js';
 import { hasPendingBody } from './request-checks.js';
@@ -21,6 +22,14 @@ export function toGranaryError(error: unknown): GranaryError {
   return new GranaryError('internal-error', 'An unexpected failure; the log has its details under the request id.', {
     cause: error,
   });
+}
+
+/** Logs the error and answers with it, or breaks the connection of an answer that has begun. */
+export function endWithProblem(req: IncomingMessage, res: ServerResponse, error: GranaryError, logger: Logger): void {
+  logProblem(req, error, logger);
+  // On a plain connection a reset cannot be taken for the end of the object, not even where no length was told.
+  if (res.headersSent) breakConnection(req.socket);
+  else sendProblem(req, res, error);
 }
 
 /**
@@ -42,7 +51,7 @@ export function sendProblem(req: IncomingMessage, res: ServerResponse, error: Gr
 const LOST_CONNECTION: ReadonlySet<ErrorCode> = new Set(['request-malformed', 'request-timeout', 'body-incomplete']);
 
 /** Our bugs with their stack; the world's failures, of which a dead server makes many, in a line; refusals only for those who look. */
-export function logProblem(req: IncomingMessage, error: GranaryError, logger: Logger): void {
+function logProblem(req: IncomingMessage, error: GranaryError, logger: Logger): void {
   const fields = { requestId: requestIdOf(req), code: error.code, method: req.method };
   const reason = error.cause instanceof Error ? error.cause.message : undefined;
   if (error.code === 'internal-error') logger.error({ ...fields, err: error.cause }, error.message);

@@ -8,7 +8,7 @@ export class ClientGone extends Error {
 }
 
 /**
- * Sends a small answer, whose head has been written, at the end of this turn of the event loop (why: holdUntilTurnEnd
+ * Sends a small answer, whose head has been written, with this turn of the event loop (why: holdUntilTurnEnd
  * in #time). As a string the body is joined with the head, and `end` by itself writes nothing more: one write of one
  * piece, where `end(chunk)` makes a vector of three, at several times the cost.
  */
@@ -39,7 +39,7 @@ export class ResponseBody {
   private isWatchingClose = false;
   /** What was written waits for what comes next. */
   private isCorked = false;
-  /** The last chunk has been taken, and is sent at the end of the turn. */
+  /** The last chunk has been taken, and is sent with the turn. */
   private isEnding = false;
   /** Written since its mover was last made to wait. */
   private unpacedBytes = 0;

@@ -1,7 +1,7 @@
 import { Catch, HttpException, type ArgumentsHost, type ExceptionFilter } from '@nestjs/common';
 import type { ServerResponse } from 'node:http';
 import { GranaryError } from '#contracts';
-import { breakConnection, logProblem, sendProblem, toGranaryError } from '#http';
+import { endWithProblem, toGranaryError } from '#http';
 import type { Logger } from '#telemetry';
 import type { LeanExpressAdapter, RoutedRequest } from './lean-express-adapter.js';
 
@@ -17,9 +17,7 @@ export class ProblemFilter implements ExceptionFilter {
     const request = host.switchToHttp().getRequest<RoutedRequest>();
     const response = host.switchToHttp().getResponse<ServerResponse>();
     const error = exception instanceof HttpException ? this.fromHttp(exception, request) : toGranaryError(exception);
-    logProblem(request, error, this.logger);
-    if (response.headersSent) breakConnection(request.socket);
-    else sendProblem(request, response, error);
+    endWithProblem(request, response, error, this.logger);
   }
 
   /** Nest's and Express' own refusals. */

@@ -90,7 +90,7 @@ const SIZES = { largeBytes: 256 * 1024, smallBytes: 32 * 1024 };
 export const transferBuffers = new BufferPool({ budgetBytes: 32 * 1024 * 1024, ...SIZES });
 
 /**
- * For what comes from other servers: one budget for the whole process. It is enough for 64 downloads at full speed. With
- * 256 at once larger ones, or twice as many, would move a tenth more, but hundreds of slow ones would hold them all.
+ * For what comes from other servers: one budget for the whole process. It is enough for 64 connections at full
+ * speed. Twice as many would make hundreds faster, but slow clients would hold them all: fault test 44 has 500.
  */
 export const receiveBuffers = new BufferPool({ budgetBytes: 16 * 1024 * 1024, ...SIZES });

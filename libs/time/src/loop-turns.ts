@@ -27,8 +27,8 @@ export class LoopTurns {
     return undefined;
   }
 
-  /** Whether long bodies move in this turn. */
-  get isTaken(): boolean {
+  /** Whether room of this turn has been given to long bodies so far. */
+  get hasLongBodies(): boolean {
     return this.movedBytes > 0;
   }
 

@@ -9,7 +9,7 @@ let tasks: (() => void)[] = [];
  * work is small answers. It may not throw: the others would never run.
  */
 export function atTurnEnd(task: () => void): void {
-  if (loopTurns.isTaken) task();
+  if (loopTurns.hasLongBodies) task();
   else if (tasks.push(task) === 1) setImmediate(endTurn);
 }
 
@@ -20,7 +20,7 @@ function endTurn(): void {
 }
 
 /**
- * What is written to the socket from now on goes out at the end of this turn. A write wakes who waits for it, which
+ * What is written to the socket from now on goes out with this turn (atTurnEnd). A write wakes who waits for it, which
  * costs more than a small answer (a signal to another core, or a switch to another process): of many in a row
  * it is the first alone that does.
  */

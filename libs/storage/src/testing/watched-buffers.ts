@@ -9,26 +9,17 @@ export class WatchedBuffers extends BufferPool {
     super({ budgetBytes: 16 * 1024 * 1024, largeBytes: 256 * 1024, smallBytes: 32 * 1024 });
   }
 
-  override take(): Buffer {
-    const buffer = super.take();
-    this.note(buffer);
-    return buffer;
-  }
-
   override takeLarge(): Buffer | undefined {
     const buffer = super.takeLarge();
-    if (buffer !== undefined) this.note(buffer);
+    if (buffer === undefined) return undefined;
+    if (this.out.has(buffer)) throw new Error('The buffer is lent already.');
+    this.out.add(buffer);
+    this.taken += 1;
     return buffer;
   }
 
   override give(buffer: Buffer): void {
     if (!this.out.delete(buffer)) throw new Error('The buffer was not lent, or is given back twice.');
     super.give(buffer);
-  }
-
-  private note(buffer: Buffer): void {
-    if (this.out.has(buffer)) return;
-    this.out.add(buffer);
-    this.taken += 1;
   }
 }

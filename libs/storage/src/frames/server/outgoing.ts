@@ -36,7 +36,7 @@ export class Outgoing {
     if (!this.socket.destroyed) this.socket.write(frame);
   }
 
-  /** The same for an answer that others may join: it goes out at the end of this turn of the event loop. */
+  /** The same for an answer that others may join: it goes out with this turn of the event loop. */
   sendWithTurn(frame: Buffer): void {
     if (this.socket.destroyed) return;
     holdUntilTurnEnd(this.socket);
