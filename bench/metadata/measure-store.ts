@@ -31,7 +31,7 @@ const STREAMED_KEYS = 200_000;
 const COMMITS = { 1: 300, 32: 3000 };
 const SERVERS = ['a', 'b', 'c'].map(toServerId);
 
-/** One round of everything. Names are drawn at random, the same in every run. */
+/** One round of everything, with the same names in every run. */
 export async function measureStore({ store, objects }: FilledStore, round: number): Promise<Figures> {
   const random = randomNumbers(round + 1);
   const bucket = NATIVE_BUCKET;
@@ -47,11 +47,14 @@ export async function measureStore({ store, objects }: FilledStore, round: numbe
   };
   // Behind this at least a page is left.
   const after = () => nameOf(Math.floor(random() * Math.max(0, objects / 1000 - 1)) * 1000);
+  const forget = () => commit(store, round);
   await repeat(300, 1, findNext);
-  await commit(store, round);
+  await forget();
+  const oneByOne = await microseconds(READS, 1, findNext);
+  await forget();
   return {
-    'GET by name': await microseconds(READS, 1, findNext),
-    'GET by name, 32 at once': await committed(store, round, () => rate(READS, 32, findNext, 'GET/s')),
+    'GET by name': oneByOne,
+    'GET by name, 32 at once': await rate(READS, 32, findNext, 'GET/s'),
     'GET of one name, 32 at once': await rate(AGAIN, 32, () => find(toObjectName(nameOf(0))), 'GET/s'),
     'page of 1000 keys': await microseconds(PAGES, 1, () =>
       page(store.listObjects({ bucket, ...(objects > 1000 ? { after: after() } : {}) })),
@@ -66,12 +69,6 @@ export async function measureStore({ store, objects }: FilledStore, round: numbe
     'commit of a PUT': await microseconds(COMMITS[1], 1, () => commit(store, round)),
     'commit of a PUT, 32 at once': await rate(COMMITS[32], 32, () => commit(store, round), 'PUT/s'),
   };
-}
-
-/** Measures behind a commit. */
-async function committed<T>(store: MetadataStore, round: number, measure: () => Promise<T>): Promise<T> {
-  await commit(store, round);
-  return measure();
 }
 
 async function page(listing: Promise<{ entries: readonly unknown[] }>): Promise<void> {
