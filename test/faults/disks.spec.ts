@@ -151,7 +151,8 @@ describe('a disk that fails (row 10)', () => {
         const fresh = await put(`${server.url}/objects/new-${size}`, randomBytes(size));
         const over = await put(`${server.url}/objects/old-${size}`, randomBytes(size));
         refused.push(...[fresh, over].filter(answer => answer.status !== 200));
-        if (fresh.status === 200) expect([what, size]).toEqual(['rename', 1_000]);
+        // A small object is one write that syncs itself: neither call is made for it.
+        if (fresh.status === 200) expect([['rename', 'fsync'].includes(what), size]).toEqual([true, 1_000]);
         else expect((await get(`${server.url}/objects/new-${size}`)).status).toBe(404);
         if (over.status === 200) stored.delete(`old-${size}`);
       }

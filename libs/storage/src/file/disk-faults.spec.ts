@@ -24,8 +24,8 @@ const CODES: Record<string, string> = {
 
 let fixture: StoreFixture;
 let path: string;
-/** The call that fails next, on files of which kind, and how. Undefined: none. */
-let failing: { call: keyof Disk; on: string; errno: string } | undefined;
+/** The call that fails next, on files of which kind, and how; `afterwards` having done all it was asked. Undefined: none. */
+let failing: { call: keyof Disk; on: string; errno: string; afterwards?: boolean } | undefined;
 let paths: Map<number, string>;
 let failedDescriptors: Set<number>;
 let touchedAgain: string[];
@@ -54,8 +54,16 @@ function maybeFailOn(call: keyof Disk, descriptor: number): void {
   maybeFail(call, paths.get(descriptor) ?? '', descriptor);
 }
 
-function disk(): Disk {
+/** Whether writes sync themselves is pretended: no power is cut here. */
+function disk({ syncsWrites }: { syncsWrites: boolean }): Disk {
   return faultyDisk(real => ({
+    createSynced: async file => {
+      if (!syncsWrites) return undefined;
+      const descriptor = await real.open(file, 'wx');
+      failedDescriptors.delete(descriptor);
+      paths.set(descriptor, file);
+      return descriptor;
+    },
     open: async (file, flags) => {
       if (flags.startsWith('w')) maybeFail('open', file);
       const descriptor = await real.open(file, flags);
@@ -73,6 +81,7 @@ function disk(): Disk {
       return descriptor;
     },
     write: async (descriptor, ...rest) => {
+      if (failing?.afterwards === true) await real.write(descriptor, ...rest);
       maybeFailOn('write', descriptor);
       return real.write(descriptor, ...rest);
     },
@@ -99,22 +108,25 @@ async function expectNothingTemporary(): Promise<void> {
 }
 
 describe('A put that meets a failing disk', () => {
-  const calls: [keyof Disk, number][] = [
-    ['write', SMALL],
-    ['fdatasync', SMALL],
-    ['open', LARGE],
-    ['write', LARGE],
-    ['write', BELOW_A_BUFFER],
-    ['openDirect', LARGE],
-    ['fsync', LARGE],
-    ['rename', LARGE],
+  const calls: { call: keyof Disk; length: number; syncsWrites?: boolean; afterwards?: boolean }[] = [
+    { call: 'write', length: SMALL },
+    { call: 'write', length: SMALL, syncsWrites: true },
+    { call: 'write', length: SMALL, syncsWrites: true, afterwards: true },
+    { call: 'fdatasync', length: SMALL },
+    { call: 'open', length: LARGE },
+    { call: 'write', length: LARGE },
+    { call: 'write', length: BELOW_A_BUFFER },
+    { call: 'openDirect', length: LARGE },
+    { call: 'fsync', length: LARGE },
+    { call: 'rename', length: LARGE },
   ];
-  const cases = calls.flatMap(([call, length]) => Object.keys(CODES).map(errno => [call, length, errno] as const));
+  const cases = calls.flatMap(failure => Object.keys(CODES).map(errno => ({ ...failure, errno })));
 
-  it.each(cases)('in %s (%d bytes, %s) is refused, and the old state stays', async (call, length, errno) => {
-    const store = await fixture.open(path, { disk: disk() });
+  it.each(cases)('in $call ($length bytes, $errno) is refused, and the old state stays', async failure => {
+    const { call, length, errno, syncsWrites = false, afterwards = false } = failure;
+    const store = await fixture.open(path, { disk: disk({ syncsWrites }) });
     await writeObject(store, key, bytesOf(length, 1), { length });
-    failing = { call, on: length === SMALL ? '.pack' : join(path, 'tmp'), errno };
+    failing = { call, on: length === SMALL ? '.pack' : join(path, 'tmp'), errno, afterwards };
     await expect(writeObject(store, key, bytesOf(length, 2), { length })).rejects.toMatchObject({ code: CODES[errno] });
     expect((await readObject(store, key))?.equals(bytesOf(length, 1))).toBe(true);
     expect(touchedAgain).toEqual([]);
@@ -152,21 +164,24 @@ describe('A put that meets a failing disk', () => {
 });
 
 describe('A group of puts whose sync fails', () => {
-  it('is refused as a whole; the next goes to a new pack', async () => {
-    const store = await fixture.open(path, { disk: disk() });
-    await store.put(key, bytesOf(SMALL), {});
-    failing = { call: 'fdatasync', on: '.pack', errno: 'EIO' };
-    const names = Array.from({ length: 20 }, (_, index) => toObjectName(`group-${index}`));
-    const results = await Promise.allSettled(names.map(name => store.put(name, bytesOf(SMALL), {})));
-    const refused = names.filter((_, index) => results[index]?.status === 'rejected');
-    expect(refused.length).toBeGreaterThan(0);
-    for (const name of refused) expect(store.has(name)).toBe(false);
-    expect(fixture.events).toContainEqual(expect.objectContaining({ kind: 'pack-abandoned' }));
-    const restarted = await fixture.open(await fixture.crashedCopy(path));
-    for (const name of refused) expect(restarted.has(name)).toBe(false);
-    expect(restarted.has(key)).toBe(true);
-    expect(touchedAgain).toEqual([]);
-  });
+  it.each([false, true])(
+    'is refused as a whole; the next goes to a new pack (synced writes: %s)',
+    async syncsWrites => {
+      const store = await fixture.open(path, { disk: disk({ syncsWrites }) });
+      await store.put(key, bytesOf(SMALL), {});
+      failing = { call: syncsWrites ? 'write' : 'fdatasync', on: '.pack', errno: 'EIO', afterwards: syncsWrites };
+      const names = Array.from({ length: 20 }, (_, index) => toObjectName(`group-${index}`));
+      const results = await Promise.allSettled(names.map(name => store.put(name, bytesOf(SMALL), {})));
+      const refused = names.filter((_, index) => results[index]?.status === 'rejected');
+      expect(refused.length).toBeGreaterThan(0);
+      for (const name of refused) expect(store.has(name)).toBe(false);
+      expect(fixture.events).toContainEqual(expect.objectContaining({ kind: 'pack-abandoned' }));
+      const restarted = await fixture.open(await fixture.crashedCopy(path));
+      for (const name of refused) expect(restarted.has(name)).toBe(false);
+      expect(restarted.has(key)).toBe(true);
+      expect(touchedAgain).toEqual([]);
+    },
+  );
 });
 
 describe('A disk that writes and reads less than it is asked', () => {

@@ -29,8 +29,8 @@ export interface RecordLocation {
 }
 
 /**
- * Appends records to packs with group commit: whatever waits is written with one write and made
- * durable with one fdatasync, while the next batch gathers.
+ * Appends records to packs with group commit: whatever waits is written and made durable with one write
+ * (and one fdatasync, where writes are not durable by themselves), while the next batch gathers.
  *
  * A pack whose write or sync failed is not touched again but to cut off what was not acknowledged
  * (after a failed fsync the page cache proves nothing); writing goes on in a new pack.
@@ -105,10 +105,10 @@ export class PackWriter {
     let open: OpenPack | undefined;
     try {
       open = this.open ??= await this.create();
+      const { disk } = this.options;
       const { pack, descriptor } = open;
-      const bytes = this.encode(batch, open);
-      await writeFully(this.options.disk, descriptor, bytes, pack.size);
-      await this.options.disk.fdatasync(descriptor);
+      await writeFully(disk, descriptor, this.encode(batch, open), pack.size);
+      if (!open.syncsWrites) await disk.fdatasync(descriptor);
       this.acknowledge(batch, open);
       if (pack.size >= this.options.packSizeBytes) await this.sealOpen();
     } catch (error) {
@@ -144,7 +144,8 @@ export class PackWriter {
   private async create(): Promise<OpenPack> {
     const { disk, layout, packs } = this.options;
     const pack = packFile(layout.packs, this.nextPackId, randomInt(2 ** 32));
-    const descriptor = await disk.open(pack.path, 'wx');
+    const synced = await disk.createSynced(pack.path);
+    const descriptor = synced ?? (await disk.open(pack.path, 'wx'));
     this.nextPackId += 1;
     try {
       await writeFully(disk, descriptor, PACK_HEADER, 0);
@@ -156,7 +157,8 @@ export class PackWriter {
     }
     pack.size = PACK_HEADER.length;
     packs.add(pack);
-    return { pack, descriptor, syncedOffset: pack.size, entries: new PackEntries() };
+    const syncsWrites = synced !== undefined;
+    return { pack, descriptor, syncsWrites, syncedOffset: pack.size, entries: new PackEntries() };
   }
 
   /** An idle pack gets a mark, so that rot in its last batch is not mistaken for a write that a crash cut off. */
@@ -237,6 +239,7 @@ interface PendingRecord {
 interface OpenPack {
   pack: Pack;
   descriptor: number;
+  syncsWrites: boolean;
   /** Everything before is durable. */
   syncedOffset: number;
   entries: PackEntries;
