@@ -4,11 +4,13 @@ import { GranaryError } from '#contracts';
 import type { Sink } from '#storage';
 import { PacedTransfer } from '#time';
 
-const readers = new WeakMap<Duplex, BodyReader>();
+/** A property: a WeakMap costs as much as all that node does to hand out a small body. */
+const READER = Symbol('body reader');
+type ReadConnection = Duplex & { [READER]?: BodyReader | undefined };
 
 /** Who reads a body from this connection at present; it is told what only the connection notices (server-hygiene.ts). */
-export function bodyReaderOf(socket: Duplex): BodyReader | undefined {
-  return readers.get(socket);
+export function bodyReaderOf(socket: ReadConnection): BodyReader | undefined {
+  return socket[READER];
 }
 
 /**
@@ -45,7 +47,7 @@ export class BodyReader {
       this.onGone();
       return;
     }
-    readers.set(this.req.socket, this);
+    this.connection[READER] = this;
     this.req.on('data', this.onData);
     this.req.on('end', this.onEnd);
     this.req.on('error', this.onGone);
@@ -90,9 +92,13 @@ export class BodyReader {
     this.finish(new GranaryError('body-incomplete', 'The client went away before the body was complete.'));
   };
 
+  private get connection(): ReadConnection {
+    return this.req.socket;
+  }
+
   private finish(error?: unknown): void {
     this.isSettled = true;
-    if (readers.get(this.req.socket) === this) readers.delete(this.req.socket);
+    if (this.connection[READER] === this) this.connection[READER] = undefined;
     this.req.off('data', this.onData);
     this.req.off('end', this.onEnd);
     this.req.off('close', this.onGone);

@@ -53,25 +53,28 @@ function readPutOptions({ req: { headers }, store, options }: Exchange): PutObje
     // RFC 9110 §14.5: storing a part as if it were the whole would destroy the object.
     throw new GranaryError('header-invalid', 'A PUT stores whole objects; Content-Range is refused.');
   }
-  const expected = expectedDigests(headers);
-  const precondition = writePrecondition(headers);
-  return {
+  // Field by field: what is spread has a shape of its own each time, and whoever reads it pays for that.
+  const putOptions: PutObjectOptions = {
     attributes: store.keepsVersions === true ? readObjectAttributes(headers) : readAttributes(headers),
-    ...(expected !== undefined && { expected }),
-    ...(precondition !== undefined && { precondition }),
-    ...(options.trustGranaryHeaders === true && readGranaryHeaders(headers)),
   };
+  const expected = expectedDigests(headers);
+  if (expected !== undefined) putOptions.expected = expected;
+  const precondition = writePrecondition(headers);
+  if (precondition !== undefined) putOptions.precondition = precondition;
+  if (options.trustGranaryHeaders === true) readGranaryHeaders(headers, putOptions);
+  return putOptions;
 }
 
-function readGranaryHeaders(headers: IncomingHttpHeaders): Pick<PutObjectOptions, 'stamp' | 'move'> {
+function readGranaryHeaders(headers: IncomingHttpHeaders, into: PutObjectOptions): void {
   const stamp = readStamp(headers);
+  if (stamp !== undefined) into.stamp = stamp;
   const move = headers[GRANARY_HEADERS.move];
-  if (move === undefined) return { ...(stamp !== undefined && { stamp }) };
+  if (move === undefined) return;
   const modifiedMs = Number(move);
   if (stamp === undefined || !Number.isSafeInteger(modifiedMs) || modifiedMs < 0) {
     throw new GranaryError('header-invalid', 'Granary-Move needs a time in ms, and a Granary-Stamp beside it.');
   }
-  return { stamp, move: { modifiedMs } };
+  into.move = { modifiedMs };
 }
 
 /** Granary-Stamp of a request from another of our servers. Throws `header-invalid`. */
@@ -119,9 +122,10 @@ async function storeBody(
     if (isAwaitingContinue) res.writeContinue();
     await readBody(req, take);
     // RFC 9530 §2: digests may come behind the body, in trailers.
-    const expected = { ...putOptions.expected, ...expectedDigests(req.trailers) };
-    if (writer !== undefined) return await writer.commit({ expected });
-    return await store.put(name, joined(collected), { ...putOptions, expected });
+    const trailing = expectedDigests(req.trailers);
+    if (trailing !== undefined) putOptions.expected = { ...putOptions.expected, ...trailing };
+    if (writer !== undefined) return await writer.commit({ expected: putOptions.expected ?? {} });
+    return await store.put(name, joined(collected), putOptions);
   } catch (error) {
     await writer?.abort();
     throw error;

@@ -27,17 +27,16 @@ export function readAttributes(headers: IncomingHttpHeaders): ShardAttributes {
 
 /** The same where everything is kept. Throws `user-metadata-too-large` too. */
 export function readObjectAttributes(headers: IncomingHttpHeaders): ObjectAttributes {
+  const attributes: ObjectAttributes = readAttributes(headers);
   const contentDisposition = readDisposition(headers['content-disposition']);
+  if (contentDisposition !== undefined) attributes.contentDisposition = contentDisposition;
   const contentLanguage = readAttribute('Content-Language', headers['content-language']?.toString(), LANGUAGES);
+  if (contentLanguage !== undefined) attributes.contentLanguage = contentLanguage;
   const expires = readExpires(headers.expires);
+  if (expires !== undefined) attributes.expires = expires;
   const userMetadata = readUserMetadata(headers);
-  return {
-    ...readAttributes(headers),
-    ...(contentDisposition !== undefined && { contentDisposition }),
-    ...(contentLanguage !== undefined && { contentLanguage }),
-    ...(expires !== undefined && { expires }),
-    ...(userMetadata !== undefined && { userMetadata }),
-  };
+  if (userMetadata !== undefined) attributes.userMetadata = userMetadata;
+  return attributes;
 }
 
 function readDisposition(value: string | undefined): string | undefined {

@@ -13,11 +13,11 @@ export function attributesOf({
   cacheControl,
   contentEncoding,
 }: { [Name in keyof ShardAttributes]: string | undefined }): ShardAttributes {
-  return {
-    ...(contentType !== undefined && { contentType }),
-    ...(cacheControl !== undefined && { cacheControl }),
-    ...(contentEncoding !== undefined && { contentEncoding }),
-  };
+  const attributes: ShardAttributes = {};
+  if (contentType !== undefined) attributes.contentType = contentType;
+  if (cacheControl !== undefined) attributes.cacheControl = cacheControl;
+  if (contentEncoding !== undefined) attributes.contentEncoding = contentEncoding;
+  return attributes;
 }
 
 /** The JSON of attributes, as our servers send it to each other. Undefined if it is malformed, or has one that is unknown here. */

@@ -7,6 +7,7 @@ import {
   decodeHeader,
   decodeMeta,
   encodeHeader,
+  repeatHeader,
   metaBytes,
   type RecordHeader,
   type RecordMeta,
@@ -69,7 +70,7 @@ export function encodeRecord({ header, meta, payload }: PackRecord, salt: number
   offset += meta.copy(into, offset);
   offset += payload.copy(into, offset);
   into.fill(0, offset, end);
-  encodeHeader(header, MAGIC.tail, salt, into, end);
+  repeatHeader(into, at, MAGIC.tail, salt, end);
   return end + HEADER_BYTES - at;
 }
 

@@ -68,7 +68,18 @@ export function encodeHeader(header: RecordHeader, magic: Magic, salt: number, i
   into.writeUInt32LE(header.payloadCrc, at + 68);
   into.writeUInt16LE(header.contentEncodingBytes, at + 72);
   into.writeUInt16LE(0, at + 74);
-  into.writeUInt32LE(crc32c(into.subarray(at, at + 76), salt), at + 76);
+  sealHeader(into, at, salt);
+}
+
+/** The header at `from` once more, under another magic. */
+export function repeatHeader(bytes: Buffer, from: number, magic: Magic, salt: number, at: number): void {
+  bytes.copyWithin(at, from, from + HEADER_BYTES);
+  bytes.writeUInt32LE(magic, at);
+  sealHeader(bytes, at, salt);
+}
+
+function sealHeader(bytes: Buffer, at: number, salt: number): void {
+  bytes.writeUInt32LE(crc32c(bytes.subarray(at, at + 76), salt), at + 76);
 }
 
 /** Undefined unless there is an undamaged header of this kind. */
