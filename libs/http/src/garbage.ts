@@ -45,5 +45,14 @@ export function settleHeap(): void {
   if (!('transfer' in ArrayBuffer.prototype)) setFlagsFromString('--harmony-rab-gsab-transfer');
   collect = runInNewContext('gc') as typeof collect;
   transfer = runInNewContext('ArrayBuffer.prototype.transfer') as Transfer;
+  keepTickShape();
   collect?.();
+}
+
+/**
+ * While a tick is pending its hidden class survives the collection. Otherwise the next one would have another, and
+ * V8, having seen two, would make every tick of the process in a slow way for good: 440 instead of 90 ns on Node 20.
+ */
+function keepTickShape(): void {
+  process.nextTick(() => undefined);
 }
