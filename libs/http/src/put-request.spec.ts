@@ -22,6 +22,11 @@ async function start(...args: Parameters<typeof startServer>): Promise<StartedSe
   return started;
 }
 
+function digest(algorithm: 'sha256' | 'sha512', of: string): string {
+  const bytes = createHash(algorithm).update(of).digest('base64');
+  return `Content-Digest: ${algorithm.replace('sha', 'sha-')}=:${bytes}:\r\n`;
+}
+
 describe('PUT', () => {
   it.each([0, 1, 64 * KIB, 64 * KIB + 1, 500 * KIB])('stores %d bytes, of declared length or chunked', async size => {
     const server = await start(new MemoryShardStore());
@@ -64,6 +69,29 @@ describe('PUT', () => {
     const leftBytes = passed.reduce((sum, chunk) => sum + chunk.length, 0);
     if (releasesChunks) expect(leftBytes).toBeLessThan(500 * KIB);
     else expect(leftBytes).toBe(body.length);
+  });
+
+  describe.each([3, 100 * KIB])('with trailers behind %d bytes', size => {
+    const body = 'x'.repeat(size);
+    const good = digest('sha256', body);
+    const bad = digest('sha256', 'other');
+
+    it.each([
+      { head: '', trailer: good, status: 200 },
+      { head: '', trailer: bad, status: 400 },
+      { head: good, trailer: digest('sha512', body), status: 200 },
+      { head: bad, trailer: digest('sha512', body), status: 400 },
+      { head: good, trailer: digest('sha512', 'other'), status: 400 },
+    ])('verifies what they declare beside what the head did: $status', async ({ head, trailer, status }) => {
+      const server = await start(new MemoryShardStore());
+      const answer = await RawClient.exchange(
+        server.port,
+        `PUT /objects/x HTTP/1.1\r\nHost: x\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n${head}\r\n` +
+          `${size.toString(16)}\r\n${body}\r\n0\r\n${trailer}\r\n`,
+      );
+      expect(answer).toMatch(new RegExp(`^HTTP/1.1 ${status} `));
+      expect((await get(server, 'x')).status).toBe(status === 200 ? 200 : 404);
+    });
   });
 
   it('refuses a body over the limit, told or counted, and stores nothing', async () => {

@@ -92,6 +92,18 @@ describe('malformed requests', () => {
   });
 });
 
+describe('rubbish behind a request', () => {
+  it('gets 400 once the body of that has been read', async () => {
+    const { port } = await start();
+    const client = await RawClient.connect(port);
+    client.send(`${PUT}Content-Length: 2\r\n\r\nok`);
+    await client.untilText(/^HTTP\/1.1 200 /);
+    client.send('rubbish\r\n\r\n');
+    await client.untilClosed();
+    expect(client.text).toMatch(/HTTP\/1.1 400 .*"request-malformed"/s);
+  });
+});
+
 describe('pipelined requests', () => {
   it('are carried out and answered one after the other', async () => {
     const { port } = await start();

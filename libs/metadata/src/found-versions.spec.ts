@@ -5,6 +5,7 @@ import { toObjectName } from '#contracts';
 import { FoundVersions } from './found-versions.js';
 import { NATIVE_BUCKET, versionIdOf } from './model/ids.js';
 import type { Version } from './model/version.js';
+import { newBlob, SERVERS } from './testing/fixtures.js';
 
 /** A database of one number, which names the version that is current. */
 class Database {
@@ -31,6 +32,24 @@ function marker(key: string, createdMs: number): Version {
     key: toObjectName(key),
     versionId: versionIdOf({ seq: 1, null_version: 0 }),
     createdMs,
+  };
+}
+
+function objectOf(shards: number): Version {
+  const layout = { shardsPerSegment: 1, servers: SERVERS, shards: new Uint16Array(shards) };
+  return {
+    kind: 'object',
+    bucket: NATIVE_BUCKET,
+    key: toObjectName('large'),
+    versionId: versionIdOf({ seq: 1, null_version: 0 }),
+    createdMs: 0,
+    size: 1,
+    etag: '',
+    blobs: [{ ...newBlob('large', { layout }), createdMs: 0 }],
+    headers: {},
+    userMetadata: {},
+    tags: {},
+    checksums: {},
   };
 }
 
@@ -73,7 +92,21 @@ describe('found versions', () => {
         const found = await Promise.all(answers);
         expect(found.filter((answer, index) => (answer ?? -1) < (asked[index] ?? 0))).toEqual([]);
       }),
+      // A look-up that ends when somebody has already asked behind a commit.
+      { numRuns: 500, examples: [[[0, 'commit', 2, 'turn', 0]]] },
     );
+  });
+
+  it.each([64, 65])('are not kept with more than 64 shards (%d)', async shards => {
+    const found = new FoundVersions(() => 0);
+    let reads = 0;
+    for (let times = 0; times < 2; times++) {
+      await found.find(NATIVE_BUCKET, toObjectName('large'), async () => {
+        reads += 1;
+        return objectOf(shards);
+      });
+    }
+    expect(reads).toBe(shards > 64 ? 2 : 1);
   });
 
   it('take no more room than they are given', async () => {

@@ -1,11 +1,11 @@
 import type { ObjectName } from '#contracts';
 import type { BucketName } from './model/ids.js';
-import type { Version } from './model/version.js';
+import type { ObjectVersion, Version } from './model/version.js';
 
-/** Some megabytes. */
+/** Some megabytes; ten or twenty where clients send as many headers and as long names as they may. */
 const MAX_VERSIONS = 4096;
-/** Versions made of many parts are large, and their bytes dear to read anyway. */
-const MAX_BLOBS = 1;
+/** Versions with many shards, in many segments or parts, are large, and their bytes dear to read anyway. */
+const MAX_SHARDS = 64;
 
 /**
  * Current versions as they were found since the last commit of anybody. `revisionNow` changes with each commit;
@@ -42,8 +42,12 @@ export class FoundVersions {
   }
 
   #keep(name: string, version: Version): void {
-    if (version.kind === 'object' && version.blobs.length > MAX_BLOBS) return;
+    if (version.kind === 'object' && shardsOf(version) > MAX_SHARDS) return;
     if (this.#versions.size >= MAX_VERSIONS) this.#versions.clear();
     this.#versions.set(name, version);
   }
+}
+
+function shardsOf({ blobs }: ObjectVersion): number {
+  return blobs.reduce((sum, { layout }) => sum + layout.shards.length, 0);
 }

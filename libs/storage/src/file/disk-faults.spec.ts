@@ -137,6 +137,27 @@ describe('A put that meets a failing disk', () => {
     expect((await readObject(store, key))?.equals(bytesOf(length, 3))).toBe(true);
   });
 
+  it('of a group that was written and refused does not come back, though nothing more can be written', async () => {
+    let isBroken = false;
+    const broken = faultyDisk(real => ({
+      createSynced: file => real.open(file, 'wx'),
+      write: async (...call) => {
+        const written = await real.write(...call);
+        if (isBroken) throw systemError('EIO');
+        return written;
+      },
+    }));
+    const store = await fixture.open(path, { disk: broken });
+    await writeObject(store, key, bytesOf(SMALL), { length: SMALL });
+    isBroken = true;
+    const refused = toObjectName('refused');
+    await expect(writeObject(store, refused, bytesOf(SMALL), { length: SMALL })).rejects.toMatchObject({
+      code: 'storage-failed',
+    });
+    const restarted = await fixture.open(await fixture.crashedCopy(path));
+    expect([restarted.has(key), restarted.has(refused)]).toEqual([true, false]);
+  });
+
   it('in the sync of the directory, after the rename, does not come back', async () => {
     let broken = false;
     let renamed = false;
@@ -182,6 +203,25 @@ describe('A group of puts whose sync fails', () => {
       expect(touchedAgain).toEqual([]);
     },
   );
+});
+
+describe('A group of small records', () => {
+  it.each([false, true])('is synced by nothing but its write where that can be had (%s)', async syncsWrites => {
+    let syncs = 0;
+    const pretended = disk({ syncsWrites });
+    const counted: Disk = {
+      ...pretended,
+      fdatasync: descriptor => {
+        syncs += 1;
+        return pretended.fdatasync(descriptor);
+      },
+    };
+    const store = await fixture.open(path, { disk: counted });
+    await store.put(key, bytesOf(SMALL), {});
+    syncs = 0;
+    for (let index = 0; index < 5; index += 1) await store.put(key, bytesOf(SMALL, index), {});
+    expect(syncs).toBe(syncsWrites ? 0 : 5);
+  });
 });
 
 describe('A disk that writes and reads less than it is asked', () => {

@@ -108,8 +108,8 @@ function directOpener(fsync: boolean, gate: CallGate): Disk['openDirect'] {
 }
 
 /** Linux file systems known to keep the promise of O_DSYNC, by the type that statfs tells. Those in user space may not. */
-const SYNCS_WRITES = new Set([
-  0xef53, // ext4
+export const SYNCS_WRITES: ReadonlySet<number> = new Set([
+  0xef53, // ext2, ext3, ext4
   0x58465342, // XFS
   0x9123683e, // Btrfs
   0xf2f52010, // F2FS

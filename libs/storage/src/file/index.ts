@@ -1,5 +1,5 @@
 export { DirectoryLocked, type LockHolder } from './directory-lock.js';
-export { nodeDisk, type Disk, type DiskSpace, type NodeDiskOptions } from './disk.js';
+export { nodeDisk, SYNCS_WRITES, type Disk, type DiskSpace, type NodeDiskOptions } from './disk.js';
 export { FileShardStore, type FileShardStoreOptions } from './file-shard-store.js';
 export { ObjectFile } from './object-file.js';
 export {

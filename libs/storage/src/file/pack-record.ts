@@ -70,7 +70,7 @@ export function encodeRecord({ header, meta, payload }: PackRecord, salt: number
   offset += meta.copy(into, offset);
   offset += payload.copy(into, offset);
   into.fill(0, offset, end);
-  repeatHeader(into, at, MAGIC.tail, salt, end);
+  repeatHeader(at, MAGIC.tail, salt, into, end);
   return end + HEADER_BYTES - at;
 }
 

@@ -71,11 +71,11 @@ export function encodeHeader(header: RecordHeader, magic: Magic, salt: number, i
   sealHeader(into, at, salt);
 }
 
-/** The header at `from` once more, under another magic. */
-export function repeatHeader(bytes: Buffer, from: number, magic: Magic, salt: number, at: number): void {
-  bytes.copyWithin(at, from, from + HEADER_BYTES);
-  bytes.writeUInt32LE(magic, at);
-  sealHeader(bytes, at, salt);
+/** The header that lies at `from` once more, under another magic. */
+export function repeatHeader(from: number, magic: Magic, salt: number, into: Buffer, at: number): void {
+  into.copyWithin(at, from, from + HEADER_BYTES);
+  into.writeUInt32LE(magic, at);
+  sealHeader(into, at, salt);
 }
 
 function sealHeader(bytes: Buffer, at: number, salt: number): void {
