@@ -44,15 +44,17 @@ export class PutBatches {
   ) {}
 
   /** Resolves to `stored` or `error`. A signal gives up the answer; what has been sent may be stored. */
-  put(put: BatchedPut): Promise<Answer> {
+  put({ request, body, isRepeatable, signal }: BatchedPut): Promise<Answer> {
     return new Promise((resolve, reject) => {
       const onAbort = (): void => this.giveUp(waiting);
-      const waiting: WaitingPut = { ...put, sinceMs: performance.now(), isOver: false, resolve, reject, onAbort };
-      if (put.signal?.aborted) return reject(put.signal.reason);
-      if (this.waitingBytes + costOf(put) > MAX_WAITING_BYTES) return reject(this.turnedAway('has too much to do'));
-      put.signal?.addEventListener('abort', onAbort);
+      const sinceMs = performance.now();
+      const isOver = false;
+      const waiting: WaitingPut = { request, body, isRepeatable, signal, sinceMs, isOver, resolve, reject, onAbort };
+      if (signal?.aborted) return reject(signal.reason);
+      if (this.waitingBytes + costOf(waiting) > MAX_WAITING_BYTES) return reject(this.turnedAway('has too much to do'));
+      signal?.addEventListener('abort', onAbort);
       this.waiting.push(waiting);
-      this.waitingBytes += costOf(put);
+      this.waitingBytes += costOf(waiting);
       this.cancelDeadline ??= startDeadline(this.waitMs, this.turnAwayLate);
       this.start();
     });
