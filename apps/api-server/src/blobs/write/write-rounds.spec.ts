@@ -1,4 +1,4 @@
-import { describe, expect, it } from '@jest/globals';
+import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { newBlobId, type BlobId } from '#metadata';
 import { BlobCluster } from '../testing/blob-cluster.js';
 import { sampleBytes } from '../testing/sample-bytes.js';
@@ -44,6 +44,40 @@ describe('rounds of writes', () => {
     expect(writes.leaders.slice(1)).toEqual(Array.from({ length: 3 }, () => writes.ids[1]));
     writes.endAll();
     await Promise.all(second);
+  });
+
+  describe('behind a round of three', () => {
+    let writes: Writes;
+    beforeEach(async () => {
+      jest.useFakeTimers({ doNotFake: ['setImmediate', 'clearImmediate'] });
+      writes = new Writes();
+      const three = writes.begin(3);
+      await turns();
+      writes.endAll();
+      await Promise.all(three);
+    });
+    afterEach(() => void jest.useRealTimers());
+
+    it('wait for as many', async () => {
+      void writes.begin(2);
+      await turns();
+      expect(writes.leaders).toHaveLength(3);
+      void writes.begin(1);
+      await turns();
+      expect(writes.leaders.slice(3)).toEqual(Array.from({ length: 3 }, () => writes.ids[3]));
+    });
+
+    it('wait only a moment for those that do not come back, and the next then for nobody', async () => {
+      void writes.begin(1);
+      jest.advanceTimersByTime(4);
+      await turns();
+      expect(writes.leaders).toHaveLength(4);
+      writes.endAll();
+      await turns();
+      void writes.begin(1);
+      await turns();
+      expect(writes.leaders).toHaveLength(5);
+    });
   });
 
   it('do not wait for a round that hangs', async () => {
