@@ -43,6 +43,7 @@ export class CommitQueue {
   #sent = new Map<number, Waiting>();
   #thread: Worker | undefined;
   #isBusy = false;
+  #isSendingSoon = false;
   #isClosed = false;
   #nextId = 1;
   #restart: NodeJS.Timeout | undefined;
@@ -88,7 +89,7 @@ export class CommitQueue {
         sinceMs: performance.now(),
         cancelDeadline: this.#startDeadline(id),
       });
-      this.#send();
+      this.#sendSoon();
     });
   }
 
@@ -106,6 +107,16 @@ export class CommitQueue {
     thread.ref();
     thread.postMessage('close');
     await ended;
+  }
+
+  /** Those of the same turn of the event loop go together. */
+  #sendSoon(): void {
+    if (this.#isBusy || this.#isSendingSoon) return;
+    this.#isSendingSoon = true;
+    setImmediate(() => {
+      this.#isSendingSoon = false;
+      this.#send();
+    });
   }
 
   #send(): void {
