@@ -1,6 +1,8 @@
 /**
  * `npm run bench`: PUT and GET at four sizes and two concurrencies, misses and locates, on any number
- * of stores in turns, with the CPU and memory of their processes.
+ * of stores in turns, with the CPU and memory of their processes. Granary is measured in each way it
+ * runs, one after the other, each beside the floors and the given targets: what the servers of another
+ * way do while they idle would cost a machine with two cores a quarter of its figures.
  *
  *   npm run bench                                        Granary in every way it runs, and the floors
  *   npm run bench -- --target ours=http://127.0.2.1:12345 --target theirs=http://127.0.2.9:12345
@@ -8,6 +10,7 @@
  *   --target name=url       a store to measure; repeatable. Without any, Granary is started from dist/
  *   --pid name=pid,pid      its server processes; else those that listen on the port, and their children
  *   --with-granary          start Granary beside the given targets too
+ *   --way text              only ways to run Granary whose name contains the text; repeatable
  *   --only text             only scenarios whose id contains the text; repeatable
  *   --rounds n --seconds s --warm-up s --workers n
  *   --quick                 one short round: for trying out, not for figures
@@ -20,10 +23,12 @@ import { parseArgs } from 'node:util';
 import { removeTempDirectories } from '../test/harness/temp-directory.js';
 import { measure } from './measure.js';
 import { allScenarios } from './load/scenario.js';
-import { toMarkdown } from './report/markdown.js';
+import { checkGoals, TARGETS } from './report/goals.js';
+import { toMarkdown, type Report } from './report/markdown.js';
+import type { Part } from './report/part.js';
 import { parsePids, parseTarget } from './target.js';
 import { startFloors } from './targets/floors.js';
-import { startGranary } from './targets/granary.js';
+import { WAYS, type Way } from './targets/granary.js';
 import type { Started } from './targets/started.js';
 
 const { values } = parseArgs({
@@ -31,6 +36,7 @@ const { values } = parseArgs({
     target: { type: 'string', multiple: true, default: [] },
     pid: { type: 'string', multiple: true, default: [] },
     'with-granary': { type: 'boolean', default: false },
+    way: { type: 'string', multiple: true, default: [] },
     only: { type: 'string', multiple: true, default: [] },
     rounds: { type: 'string' },
     seconds: { type: 'string' },
@@ -41,23 +47,44 @@ const { values } = parseArgs({
   },
 });
 
+const startedAt = new Date().toISOString();
 const given = values.target.map(text => parseTarget(text, parsePids(values.pid)));
-const started: Started[] = [];
-try {
-  started.push(await startFloors());
-  if (given.length === 0 || values['with-granary']) started.push(await startGranary(Number(values.workers)));
-  const report = await measure({
-    targets: [...started.flatMap(({ targets }) => targets), ...given],
-    scenarios: allScenarios().filter(
-      ({ id }) => values.only.length === 0 || values.only.some(part => id.includes(part)),
-    ),
-    brokerPort: started.find(({ brokerPort }) => brokerPort !== undefined)?.brokerPort,
-    rounds: Number(values.rounds ?? (values.quick ? 1 : 3)),
-    secondsPerRound: Number(values.seconds ?? (values.quick ? 0.5 : 2)),
-    warmUpSeconds: Number(values['warm-up'] ?? (values.quick ? 1 : 10)),
-    command: ['npm run bench --', ...process.argv.slice(2)].join(' '),
-    progress: line => console.error(line),
-  });
+const options = {
+  scenarios: allScenarios().filter(({ id }) => isAsked(id, values.only)),
+  rounds: Number(values.rounds ?? (values.quick ? 1 : 3)),
+  secondsPerRound: Number(values.seconds ?? (values.quick ? 0.5 : 2)),
+  warmUpSeconds: Number(values['warm-up'] ?? (values.quick ? 1 : 10)),
+  progress: (line: string) => console.error(line),
+};
+
+const parts: Part[] = [];
+if (given.length === 0 || values['with-granary']) {
+  for (const way of WAYS.filter(({ name }) => isAsked(name, values.way))) parts.push(await measurePart(way));
+} else parts.push(await measurePart({ name: 'given targets', floors: ['one-hop', 'two-hops', 'file-each'] }));
+write({
+  startedAt,
+  command: ['npm run bench --', ...process.argv.slice(2)].join(' '),
+  ...options,
+  base: TARGETS.floor,
+  parts,
+  verdicts: checkGoals(parts),
+});
+
+async function measurePart({ name, floors, start }: Pick<Way, 'name' | 'floors'> & Partial<Way>): Promise<Part> {
+  const started: Started[] = [];
+  try {
+    started.push(await startFloors(floors));
+    if (start !== undefined) started.push(await start(Number(values.workers)));
+    const targets = [...started.flatMap(each => each.targets), ...given];
+    const brokerPort = started.find(each => each.brokerPort !== undefined)?.brokerPort;
+    return { name, ...(await measure({ ...options, targets, brokerPort })) };
+  } finally {
+    await Promise.all(started.map(({ stop }) => stop()));
+    removeTempDirectories();
+  }
+}
+
+function write(report: Report): void {
   const markdown = toMarkdown(report);
   console.log(markdown);
   mkdirSync(values.output, { recursive: true });
@@ -65,7 +92,8 @@ try {
   writeFileSync(`${file}.json`, `${JSON.stringify(report, undefined, 2)}\n`);
   writeFileSync(`${file}.md`, `${markdown}\n`);
   console.log(`Written to ${file}.md and .json`);
-} finally {
-  await Promise.all(started.map(({ stop }) => stop()));
-  removeTempDirectories();
+}
+
+function isAsked(name: string, parts: readonly string[]): boolean {
+  return parts.length === 0 || parts.some(part => name.includes(part));
 }

@@ -2,8 +2,7 @@ import { getRequest, locateRequest } from './load/requests.js';
 import { probe, remove, runRound, store, type Keys, type Round } from './load/round.js';
 import type { Scenario } from './load/scenario.js';
 import { connectionsTo, peakRssBytes, resetPeakRss } from './processes.js';
-import { checkGoals, TARGETS, type BrokerConnections } from './report/goals.js';
-import type { Report } from './report/markdown.js';
+import type { BrokerConnections, Part } from './report/part.js';
 import { summarize, type Measurement } from './report/summary.js';
 import type { Target } from './target.js';
 
@@ -14,7 +13,6 @@ export interface MeasureOptions {
   rounds: number;
   secondsPerRound: number;
   warmUpSeconds: number;
-  command: string;
   progress(line: string): void;
 }
 
@@ -31,8 +29,7 @@ const WARM_UP: Scenario = {
 };
 
 /** Runs every scenario on every target, round by round in turns, so that what disturbs one disturbs all. */
-export async function measure(options: MeasureOptions): Promise<Report> {
-  const startedAt = new Date().toISOString();
+export async function measure(options: MeasureOptions): Promise<Omit<Part, 'name'>> {
   const run = `bench-${Date.now().toString(36)}`;
   const broker = watchBroker(options.brokerPort);
   const locating = new Set<Target>();
@@ -55,17 +52,7 @@ export async function measure(options: MeasureOptions): Promise<Report> {
       options.progress(progressLine(measurement));
     }
   }
-  return {
-    startedAt,
-    command: options.command,
-    rounds: options.rounds,
-    secondsPerRound: options.secondsPerRound,
-    warmUpSeconds: options.warmUpSeconds,
-    base: TARGETS.floor,
-    measurements,
-    peakRss: options.targets.map(peakOf),
-    verdicts: checkGoals(measurements, broker?.connections),
-  };
+  return { measurements, peakRss: options.targets.map(peakOf), brokerConnections: broker?.connections };
 }
 
 async function inTurns(
@@ -123,7 +110,7 @@ function isAboutLocate(scenario: Scenario): boolean {
   return scenario.operation.startsWith('locate');
 }
 
-function peakOf(target: Target): Report['peakRss'][number] {
+function peakOf(target: Target): Part['peakRss'][number] {
   const peaks = peakRssBytes(target.pids);
   return {
     target: target.name,

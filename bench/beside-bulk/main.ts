@@ -15,7 +15,7 @@ import { getRequest } from '../load/requests.js';
 import { remove, store } from '../load/round.js';
 import type { Scenario } from '../load/scenario.js';
 import type { Target } from '../target.js';
-import { startGranary } from '../targets/granary.js';
+import { WAYS } from '../targets/granary.js';
 import { runBulk } from './bulk-thread.js';
 
 const { values } = parseArgs({
@@ -37,17 +37,18 @@ const EVERY_MS = 20;
 /** Connections that stand, enough for answers that take a second. */
 const AT_ONCE = 64;
 
-const { targets, stop } = await startGranary(1);
-try {
-  console.log(`GET of ${SMALL_BYTES} bytes, in ms, beside ${streams} streams of 64 MiB objects.\n`);
-  console.log('| target | beside | kept connection: p50 | p95 | max | new connection: p50 | p95 | max | bulk MB/s |');
-  console.log('| --- | --- | --- | --- | --- | --- | --- | --- | --- |');
-  for (const target of targets) {
-    if (values.only.length === 0 || values.only.some(text => target.name.includes(text))) await measure(target);
+console.log(`GET of ${SMALL_BYTES} bytes, in ms, beside ${streams} streams of 64 MiB objects.\n`);
+console.log('| target | beside | kept connection: p50 | p95 | max | new connection: p50 | p95 | max | bulk MB/s |');
+console.log('| --- | --- | --- | --- | --- | --- | --- | --- | --- |');
+for (const { name, start } of WAYS) {
+  if (values.only.length > 0 && !values.only.some(text => name.includes(text))) continue;
+  const { targets, stop } = await start(1);
+  try {
+    for (const target of targets) await measure(target);
+  } finally {
+    await stop();
+    removeTempDirectories();
   }
-} finally {
-  await stop();
-  removeTempDirectories();
 }
 
 async function measure(target: Target): Promise<void> {

@@ -1,3 +1,4 @@
+import type { BrokerConnections, Part } from './part.js';
 import type { Measurement } from './summary.js';
 
 /** One goal, what was measured, and whether it holds; `not measured` when a target or scenario was not run. */
@@ -18,22 +19,17 @@ export const TARGETS = {
   /** With REDUNDANCY=single. */
   standalone: 'granary-standalone-single',
   floor: 'floor-one-hop',
+  twoHops: 'floor-two-hops',
   fileEach: 'floor-file-each',
   reference: 'reference',
 } as const;
 
-export interface BrokerConnections {
-  before: number;
-  peak: number;
-}
-
-/** The goals of the plain cluster, the single node, the full cluster and standalone. */
-export function checkGoals(all: readonly Measurement[], broker: BrokerConnections | undefined): Verdict[] {
-  const find = (target: string, scenario: string) =>
-    all.find(measurement => measurement.target === target && measurement.scenario === scenario);
+/** The goals of the plain cluster, the single node, the full cluster and standalone; each with what was measured in turns. */
+export function checkGoals(parts: readonly Part[]): Verdict[] {
+  const find = (target: string, scenario: string) => findIn(partOf(target, parts), target, scenario);
   const { cluster, single, full, fullCold, fullPostgres, standalone, floor, fileEach, reference } = TARGETS;
   const ratio = (goal: string, scenario: string, figure: Figure, [a, b]: readonly [string, string], bound: Bound) =>
-    compare(goal, figure, find(a, scenario), find(b, scenario), bound);
+    compare(goal, figure, find(a, scenario), findIn(partOf(a, parts), b, scenario), bound);
 
   return [
     ratio('GET 1 KiB c32: CPU ≤ 5 × floor', 'get-1KiB-c32', cpu, [cluster, floor], { atMost: 5 }),
@@ -54,7 +50,7 @@ export function checkGoals(all: readonly Measurement[], broker: BrokerConnection
     absolute('GET miss: p50 ≤ 10 ms', find(cluster, 'get-miss-c1'), p50, { atMost: 10 }),
     absolute('locate hit: p50 ≤ 3 ms', find(cluster, 'locate-hit-c1'), p50, { atMost: 3 }),
     absolute('locate hit c64: ≥ 3000/s', find(cluster, 'locate-hit-c64'), rate, { atLeast: 3000 }),
-    constantConnections(broker),
+    constantConnections(partOf(cluster, parts)?.brokerConnections),
     ratio('full, SQLite: GET 1 KiB c32, from memory: CPU ≤ 4 × floor', 'get-1KiB-c32', cpu, [full, floor], {
       atMost: 4,
     }),
@@ -80,6 +76,14 @@ export function checkGoals(all: readonly Measurement[], broker: BrokerConnection
       atLeast: 6000,
     }),
   ];
+}
+
+function partOf(target: string, parts: readonly Part[]): Part | undefined {
+  return parts.find(({ measurements }) => measurements.some(measurement => measurement.target === target));
+}
+
+function findIn(part: Part | undefined, target: string, scenario: string): Measurement | undefined {
+  return part?.measurements.find(measurement => measurement.target === target && measurement.scenario === scenario);
 }
 
 type Bound = { atMost: number } | { atLeast: number };

@@ -1,5 +1,6 @@
 import { cpus, totalmem } from 'node:os';
 import type { Verdict } from './goals.js';
+import type { Part } from './part.js';
 import type { Measurement } from './summary.js';
 
 export interface Report {
@@ -10,37 +11,23 @@ export interface Report {
   warmUpSeconds: number;
   /** The target whose figures the ratios are against. */
   base: string;
-  measurements: Measurement[];
-  /** Per target, of the process that had the most and of all together. */
-  peakRss: { target: string; processes: number; largestBytes: number; sumBytes: number }[];
-  verdicts: Verdict[];
+  parts: readonly Part[];
+  verdicts: readonly Verdict[];
 }
 
-/** The report as a person reads it: a table per scenario, then the peaks and the goals. */
+/** The report as a person reads it: a table per scenario and the peaks of each part, then the goals. */
 export function toMarkdown(report: Report): string {
-  const scenarios = [...new Set(report.measurements.map(measurement => measurement.scenario))];
   return [
     `# Benchmark of ${report.startedAt}`,
     '',
     `Node ${process.version}, ${cpus().length} × ${cpus()[0]?.model ?? 'unknown CPU'}, ${gibibytes(totalmem())} GiB. ` +
-      `${report.rounds} rounds of ${report.secondsPerRound} s per scenario and target, in turns; warm-up ${report.warmUpSeconds} s each. ` +
+      `${report.rounds} rounds of ${report.secondsPerRound} s per scenario and target, those of a part in turns; warm-up ${report.warmUpSeconds} s each. ` +
       'Load generator, servers and disk share this machine. PUT: fresh keys; overwrites apart. ' +
       'CPU: all processes of the target, user and system.',
     '',
     `\`${report.command}\``,
     '',
-    ...scenarios.flatMap(scenario => scenarioTable(report, scenario)),
-    '## Peak RSS',
-    '',
-    ...table(
-      ['target', 'processes', 'largest, MiB', 'together, MiB'],
-      report.peakRss.map(peak => [
-        peak.target,
-        String(peak.processes),
-        mebibytes(peak.largestBytes),
-        mebibytes(peak.sumBytes),
-      ]),
-    ),
+    ...report.parts.flatMap(part => partSection(part, report.base)),
     '## Goals',
     '',
     ...table(
@@ -50,11 +37,35 @@ export function toMarkdown(report: Report): string {
   ].join('\n');
 }
 
-function scenarioTable(report: Report, scenario: string): string[] {
-  const rows = report.measurements.filter(measurement => measurement.scenario === scenario);
-  const base = rows.find(row => row.target === report.base);
+function partSection({ name, measurements, peakRss }: Part, base: string): string[] {
+  const scenarios = [...new Set(measurements.map(measurement => measurement.scenario))];
   return [
-    `## ${rows[0]?.title ?? scenario}`,
+    `## ${name}`,
+    '',
+    ...scenarios.flatMap(scenario =>
+      scenarioTable(
+        measurements.filter(measurement => measurement.scenario === scenario),
+        base,
+      ),
+    ),
+    '### Peak RSS',
+    '',
+    ...table(
+      ['target', 'processes', 'largest, MiB', 'together, MiB'],
+      peakRss.map(peak => [
+        peak.target,
+        String(peak.processes),
+        mebibytes(peak.largestBytes),
+        mebibytes(peak.sumBytes),
+      ]),
+    ),
+  ];
+}
+
+function scenarioTable(rows: readonly Measurement[], baseName: string): string[] {
+  const base = rows.find(row => row.target === baseName);
+  return [
+    `### ${rows[0]?.title ?? ''}`,
     '',
     ...table(
       [

@@ -7,22 +7,27 @@ import { TARGETS } from '../report/goals.js';
 import type { Target } from '../target.js';
 import type { Started } from './started.js';
 
+export type FloorName = 'one-hop' | 'two-hops' | 'file-each';
+
+interface Floor {
+  target: Target;
+  children: ChildProcess[];
+}
+
 const HOST = '127.0.4.1';
 const program = join(import.meta.dirname, '..', 'floors', 'main.js');
+const STARTS: Record<FloorName, () => Promise<Floor>> = {
+  'one-hop': () => start(TARGETS.floor, 'one-hop'),
+  'two-hops': startTwoHops,
+  'file-each': () => start(TARGETS.fileEach, 'file-each', '--directory', tempDirectory('floor')),
+};
 
-/** Starts the three floors, each in a process of its own; the proxy has its own one-hop server behind it. */
-export async function startFloors(): Promise<Started> {
-  const oneHop = await start(TARGETS.floor, 'one-hop');
-  const behind = await start('behind', 'one-hop');
-  const twoHops = await start('floor-two-hops', 'two-hops', '--upstream', `${HOST}:${behind.target.port}`);
-  const fileEach = await start(TARGETS.fileEach, 'file-each', '--directory', tempDirectory('floor'));
-  const children = [oneHop, behind, twoHops, fileEach].map(floor => floor.child);
+/** Each in a process of its own. */
+export async function startFloors(names: readonly FloorName[]): Promise<Started> {
+  const floors = await Promise.all(names.map(name => STARTS[name]()));
+  const children = floors.flatMap(floor => floor.children);
   return {
-    targets: [
-      oneHop.target,
-      { ...twoHops.target, pids: [...twoHops.target.pids, ...behind.target.pids] },
-      fileEach.target,
-    ],
+    targets: floors.map(({ target }) => target),
     stop: async () => {
       for (const child of children) child.kill('SIGTERM');
       await Promise.all(children.filter(child => child.exitCode === null).map(child => once(child, 'exit')));
@@ -30,16 +35,23 @@ export async function startFloors(): Promise<Started> {
   };
 }
 
-async function start(
-  name: string,
-  floor: string,
-  ...options: string[]
-): Promise<{ target: Target; child: ChildProcess }> {
+/** The proxy has its own one-hop server behind it. */
+async function startTwoHops(): Promise<Floor> {
+  const behind = await start('behind', 'one-hop');
+  const { host, port } = behind.target;
+  const proxy = await start(TARGETS.twoHops, 'two-hops', '--upstream', `${host}:${port}`);
+  return {
+    target: { ...proxy.target, pids: [...proxy.target.pids, ...behind.target.pids] },
+    children: [...proxy.children, ...behind.children],
+  };
+}
+
+async function start(name: string, floor: FloorName, ...options: string[]): Promise<Floor> {
   const port = await freePort(HOST);
   const child = spawn(process.execPath, [program, floor, '--listen', `${HOST}:${port}`, ...options], {
     env: { ...process.env, UV_THREADPOOL_SIZE: '16' },
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   await once(child.stdout, 'data');
-  return { target: { name, host: HOST, port, pids: child.pid === undefined ? [] : [child.pid] }, child };
+  return { target: { name, host: HOST, port, pids: child.pid === undefined ? [] : [child.pid] }, children: [child] };
 }
