@@ -1,12 +1,14 @@
-import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { mkdtemp, open as openFile, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
+import { Worker } from 'node:worker_threads';
 import { toObjectName } from '#contracts';
 import type { MetadataStore } from '../metadata-store.js';
 import { NATIVE_BUCKET, newCommitId } from '../model/ids.js';
 import { patientThread, putRequest } from '../testing/index.js';
+import type { CommitGroup } from './commit-messages.js';
 import { CommitQueue } from './commit-queue.js';
 import { openReader } from './open-connection.js';
 import { openSqliteMetadata } from './open-sqlite-metadata.js';
@@ -70,12 +72,31 @@ describe('an SQLite file', () => {
     await expect(open()).rejects.toMatchObject({ code: 'metadata-incompatible', message });
   });
 
+  it('is committed to once for all changes of a turn', async () => {
+    const store = await open();
+    await store.commitPut(putRequest(NATIVE_BUCKET, toObjectName('first'), 'with the numbers of its servers'));
+    const posts = jest.spyOn(Worker.prototype, 'postMessage');
+    try {
+      const changes = Array.from({ length: 10 }, (_, index) =>
+        store.commitPut(putRequest(NATIVE_BUCKET, toObjectName(`${index}`), `content ${index}`)),
+      );
+      await Promise.all(changes);
+      expect(posts.mock.calls.map(([group]) => (group as CommitGroup).changes.length)).toEqual([10]);
+    } finally {
+      posts.mockRestore();
+      await store.close();
+    }
+  });
+
   it('gives up no change for a pause of the process that was as long as its deadline', async () => {
     const store = await openSqliteMetadata({ path, ...patientThread, deadlineMs: 4_000 });
     const put = (key: string) => store.commitPut(putRequest(NATIVE_BUCKET, toObjectName(key), 'content'));
     await put('first, with all that has to be loaded for it');
+    const sent = put('sent');
+    await nextTurn();
+    await nextTurn();
     // The second waits until the one before it has been answered.
-    const changes = [put('sent'), put('waiting')];
+    const changes = [sent, put('waiting')];
     Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5_000);
     await expect(Promise.all(changes)).resolves.toHaveLength(2);
     await store.close();
