@@ -31,12 +31,13 @@ const WARM_UP: Scenario = {
 /** Runs every scenario on every target, round by round in turns, so that what disturbs one disturbs all. */
 export async function measure(options: MeasureOptions): Promise<Omit<Part, 'name'>> {
   const run = `bench-${Date.now().toString(36)}`;
-  const broker = watchBroker(options.brokerPort);
   const locating = new Set<Target>();
   for (const target of options.targets) {
     if (await warmUp(target, run, options)) locating.add(target);
     resetPeakRss(target.pids);
   }
+  // Not before: workers connect when the first already serves.
+  const broker = watchBroker(options.brokerPort);
 
   const measurements: Measurement[] = [];
   for (const scenario of options.scenarios) {
