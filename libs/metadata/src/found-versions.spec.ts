@@ -35,7 +35,7 @@ function marker(key: string, createdMs: number): Version {
   };
 }
 
-function objectOf(shards: number): Version {
+function objectOf(shards: number, blobs: number): Version {
   const layout = { shardsPerSegment: 1, servers: SERVERS, shards: new Uint16Array(shards) };
   return {
     kind: 'object',
@@ -45,7 +45,7 @@ function objectOf(shards: number): Version {
     createdMs: 0,
     size: 1,
     etag: '',
-    blobs: [{ ...newBlob('large', { layout }), createdMs: 0 }],
+    blobs: Array.from({ length: blobs }, () => ({ ...newBlob('large', { layout }), createdMs: 0 })),
     headers: {},
     userMetadata: {},
     tags: {},
@@ -97,16 +97,20 @@ describe('found versions', () => {
     );
   });
 
-  it.each([64, 65])('are not kept with more than 64 shards (%d)', async shards => {
+  it.each([
+    { shards: 64, blobs: 1, isKept: true },
+    { shards: 65, blobs: 1, isKept: false },
+    { shards: 1, blobs: 2, isKept: false },
+  ])('are kept unless they are large ($shards shards, $blobs blobs)', async ({ shards, blobs, isKept }) => {
     const found = new FoundVersions(() => 0);
     let reads = 0;
     for (let times = 0; times < 2; times++) {
       await found.find(NATIVE_BUCKET, toObjectName('large'), async () => {
         reads += 1;
-        return objectOf(shards);
+        return objectOf(shards, blobs);
       });
     }
-    expect(reads).toBe(shards > 64 ? 2 : 1);
+    expect(reads).toBe(isKept ? 1 : 2);
   });
 
   it('take no more room than they are given', async () => {

@@ -4,7 +4,8 @@ import type { ObjectVersion, Version } from './model/version.js';
 
 /** Some megabytes; ten or twenty where clients send as many headers and as long names as they may. */
 const MAX_VERSIONS = 4096;
-/** Versions with many shards, in many segments or parts, are large, and their bytes dear to read anyway. */
+/** Versions made of many parts, or of a blob with many shards, are large, and their bytes dear to read anyway. */
+const MAX_BLOBS = 1;
 const MAX_SHARDS = 64;
 
 /**
@@ -42,12 +43,12 @@ export class FoundVersions {
   }
 
   #keep(name: string, version: Version): void {
-    if (version.kind === 'object' && shardsOf(version) > MAX_SHARDS) return;
+    if (version.kind === 'object' && isLarge(version)) return;
     if (this.#versions.size >= MAX_VERSIONS) this.#versions.clear();
     this.#versions.set(name, version);
   }
 }
 
-function shardsOf({ blobs }: ObjectVersion): number {
-  return blobs.reduce((sum, { layout }) => sum + layout.shards.length, 0);
+function isLarge({ blobs }: ObjectVersion): boolean {
+  return blobs.length > MAX_BLOBS || blobs.some(({ layout }) => layout.shards.length > MAX_SHARDS);
 }

@@ -49,6 +49,7 @@ export class PutBatches {
       const onAbort = (): void => this.giveUp(waiting);
       const sinceMs = performance.now();
       const isOver = false;
+      // Field by field: a copy would have a hidden class of its own each time, and each put makes three.
       const waiting: WaitingPut = { request, body, isRepeatable, signal, sinceMs, isOver, resolve, reject, onAbort };
       if (signal?.aborted) return reject(signal.reason);
       if (this.waitingBytes + costOf(waiting) > MAX_WAITING_BYTES) return reject(this.turnedAway('has too much to do'));
