@@ -21,6 +21,7 @@ import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { removeTempDirectories } from '../test/harness/temp-directory.js';
+import { isAsked } from './is-asked.js';
 import { measure } from './measure.js';
 import { allScenarios } from './load/scenario.js';
 import { checkGoals, TARGETS } from './report/goals.js';
@@ -49,35 +50,39 @@ const { values } = parseArgs({
 
 const startedAt = new Date().toISOString();
 const given = values.target.map(text => parseTarget(text, parsePids(values.pid)));
-const options = {
-  scenarios: allScenarios().filter(({ id }) => isAsked(id, values.only)),
+const scenarios = allScenarios().filter(({ id }) => isAsked(id, values.only));
+const timing = {
   rounds: Number(values.rounds ?? (values.quick ? 1 : 3)),
   secondsPerRound: Number(values.seconds ?? (values.quick ? 0.5 : 2)),
   warmUpSeconds: Number(values['warm-up'] ?? (values.quick ? 1 : 10)),
-  progress: (line: string) => console.error(line),
 };
 
 const parts: Part[] = [];
 if (given.length === 0 || values['with-granary']) {
-  for (const way of WAYS.filter(({ name }) => isAsked(name, values.way))) parts.push(await measurePart(way));
-} else parts.push(await measurePart({ name: 'given targets', floors: ['one-hop', 'two-hops', 'file-each'] }));
+  for (const { name, floors, start } of WAYS) {
+    if (isAsked(name, values.way)) parts.push(await measurePart(name, floors, start));
+  }
+} else parts.push(await measurePart('given targets', ['one-hop', 'two-hops', 'file-each']));
 write({
   startedAt,
   command: ['npm run bench --', ...process.argv.slice(2)].join(' '),
-  ...options,
+  ...timing,
   base: TARGETS.floor,
   parts,
   verdicts: checkGoals(parts),
 });
 
-async function measurePart({ name, floors, start }: Pick<Way, 'name' | 'floors'> & Partial<Way>): Promise<Part> {
+async function measurePart(name: string, floors: Way['floors'], start?: Way['start']): Promise<Part> {
   const started: Started[] = [];
   try {
     started.push(await startFloors(floors));
     if (start !== undefined) started.push(await start(Number(values.workers)));
     const targets = [...started.flatMap(each => each.targets), ...given];
     const brokerPort = started.find(each => each.brokerPort !== undefined)?.brokerPort;
-    return { name, ...(await measure({ ...options, targets, brokerPort })) };
+    return {
+      name,
+      ...(await measure({ ...timing, scenarios, targets, brokerPort, progress: line => console.error(line) })),
+    };
   } finally {
     await Promise.all(started.map(({ stop }) => stop()));
     removeTempDirectories();
@@ -92,8 +97,4 @@ function write(report: Report): void {
   writeFileSync(`${file}.json`, `${JSON.stringify(report, undefined, 2)}\n`);
   writeFileSync(`${file}.md`, `${markdown}\n`);
   console.log(`Written to ${file}.md and .json`);
-}
-
-function isAsked(name: string, parts: readonly string[]): boolean {
-  return parts.length === 0 || parts.some(part => name.includes(part));
 }

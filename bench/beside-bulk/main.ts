@@ -10,6 +10,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { removeTempDirectories } from '../../test/harness/temp-directory.js';
+import { isAsked } from '../is-asked.js';
 import { HttpConnection } from '../load/http-connection.js';
 import { getRequest } from '../load/requests.js';
 import { remove, store } from '../load/round.js';
@@ -41,7 +42,7 @@ console.log(`GET of ${SMALL_BYTES} bytes, in ms, beside ${streams} streams of 64
 console.log('| target | beside | kept connection: p50 | p95 | max | new connection: p50 | p95 | max | bulk MB/s |');
 console.log('| --- | --- | --- | --- | --- | --- | --- | --- | --- |');
 for (const { name, start } of WAYS) {
-  if (values.only.length > 0 && !values.only.some(text => name.includes(text))) continue;
+  if (!isAsked(name, values.only)) continue;
   const { targets, stop } = await start(1);
   try {
     for (const target of targets) await measure(target);
