@@ -107,6 +107,16 @@ export interface ShardWriter {
   abort(): Promise<void>;
 }
 
+/** A store that has the bytes itself. */
+export interface LocalShardStore extends ShardStore {
+  create(key: ObjectName, options: CreateOptions): Promise<LocalShardWriter>;
+}
+
+export interface LocalShardWriter extends ShardWriter {
+  /** `crc32c`: of all the bytes, as their sender computed it. If others came nothing is stored: DamagedTransfer, `request-malformed`. */
+  commit(options?: { expected?: ExpectedDigests; crc32c?: number }): Promise<ShardInfo>;
+}
+
 /** First and last byte, both inclusive and within the object. */
 export interface ByteRange {
   first: number;

@@ -5,6 +5,7 @@ import { KeyedMutex } from '../keyed-mutex.js';
 import type {
   CatalogEntry,
   CreateOptions,
+  LocalShardStore,
   OpenOptions,
   PutOptions,
   RemoveOptions,
@@ -12,8 +13,6 @@ import type {
   ShardCatalog,
   ShardInfo,
   ShardReader,
-  ShardStore,
-  ShardWriter,
   StoreUsage,
 } from '../shard-store.js';
 import { BackgroundWork } from './background-work.js';
@@ -61,7 +60,7 @@ export interface FileShardStoreOptions {
  * Objects on a disk: small ones in packs, large ones in files (docs/storage-format.md). One process
  * per directory. An acknowledged change is durable; a crash at any moment leaves old or new.
  */
-export class FileShardStore implements ShardStore, ShardCatalog {
+export class FileShardStore implements LocalShardStore, ShardCatalog {
   private closing: Promise<void> | undefined;
 
   private constructor(
@@ -127,7 +126,7 @@ export class FileShardStore implements ShardStore, ShardCatalog {
     }
   }
 
-  async create(key: ObjectName, options: CreateOptions): Promise<ShardWriter> {
+  async create(key: ObjectName, options: CreateOptions): Promise<FileShardWriter> {
     const { parts, limits } = this;
     this.checkAdmission(options.length ?? 0, options.signal);
     if (options.precondition !== undefined) {

@@ -1,8 +1,8 @@
 import { crc32c } from '@node-rs/crc32';
 import { GranaryError, type ObjectName } from '#contracts';
 import { contentHash } from '../content-hash.js';
-import { checkDigests } from '../declared-digests.js';
-import type { CreateOptions, ExpectedDigests, ShardInfo, ShardWriter } from '../shard-store.js';
+import { checkDigests, checkTransfer } from '../declared-digests.js';
+import type { CreateOptions, ExpectedDigests, LocalShardWriter, ShardInfo } from '../shard-store.js';
 import { commitLarge, commitSmall } from './commit-object.js';
 import { diskError } from './disk-access.js';
 import type { SpaceClaim } from './free-space.js';
@@ -16,7 +16,7 @@ export interface ObjectLimits {
 }
 
 /** Collects a small object in memory; turns to a file when there is more. */
-export class FileShardWriter implements ShardWriter {
+export class FileShardWriter implements LocalShardWriter {
   readonly releasesChunks = true;
   private collected: Buffer[] = [];
   private received = 0;
@@ -50,9 +50,9 @@ export class FileShardWriter implements ShardWriter {
     });
   }
 
-  commit({ expected }: { expected?: ExpectedDigests } = {}): Promise<ShardInfo> {
+  commit(options: { expected?: ExpectedDigests; crc32c?: number } = {}): Promise<ShardInfo> {
     return this.guarded(async () => {
-      const info = await this.store({ ...this.options.expected, ...expected });
+      const info = await this.store({ ...this.options.expected, ...options.expected }, options.crc32c);
       this.state = 'ended';
       this.claim.release();
       return info;
@@ -70,13 +70,16 @@ export class FileShardWriter implements ShardWriter {
     this.claim.release();
   }
 
-  private async store(expected: ExpectedDigests): Promise<ShardInfo> {
+  private async store(expected: ExpectedDigests, sent: number | undefined): Promise<ShardInfo> {
     const { length = this.received } = this.options;
     if (this.received !== length) throw incomplete(this.received, length);
     if (this.file !== undefined) {
-      return commitLarge(this.parts, this.name, this.file, await this.file.finish(expected), this.options);
+      const written = await this.file.finish(expected);
+      checkTransfer(written.crc, sent);
+      return commitLarge(this.parts, this.name, this.file, written, this.options);
     }
     const bytes = Buffer.concat(this.collected);
+    checkTransfer(crc32c(bytes), sent);
     return storeSmall(this.parts, this.name, bytes, { ...this.options, expected }, this.claim);
   }
 

@@ -10,11 +10,13 @@ import {
   type StampSource,
 } from '../commit-rules.js';
 import { contentHash } from '../content-hash.js';
-import { checkDigests } from '../declared-digests.js';
+import { checkDigests, checkTransfer } from '../declared-digests.js';
 import type {
   CatalogEntry,
   CreateOptions,
   ExpectedDigests,
+  LocalShardStore,
+  LocalShardWriter,
   OpenOptions,
   PutOptions,
   RemoveOptions,
@@ -22,8 +24,6 @@ import type {
   ShardCatalog,
   ShardInfo,
   ShardReader,
-  ShardStore,
-  ShardWriter,
   StoreUsage,
 } from '../shard-store.js';
 
@@ -44,7 +44,7 @@ interface Held extends PresentCopy {
 }
 
 /** Keeps objects in memory: a full member of the family that forgets everything when the process ends. */
-export class MemoryShardStore implements ShardStore, ShardCatalog {
+export class MemoryShardStore implements LocalShardStore, ShardCatalog {
   private readonly held = new Map<KeyHash, Held>();
   private readonly listeners = new Set<(entry: CatalogEntry) => void>();
   private readonly capacityBytes: number;
@@ -78,7 +78,7 @@ export class MemoryShardStore implements ShardStore, ShardCatalog {
     return info;
   }
 
-  async create(key: ObjectName, options: CreateOptions): Promise<ShardWriter> {
+  async create(key: ObjectName, options: CreateOptions): Promise<LocalShardWriter> {
     options.signal?.throwIfAborted();
     this.checkRoom(options.length ?? 0);
     checkPrecondition(options.precondition, this.held.get(hashName(key)));
@@ -187,7 +187,7 @@ export class MemoryShardStore implements ShardStore, ShardCatalog {
   }
 }
 
-class MemoryShardWriter implements ShardWriter {
+class MemoryShardWriter implements LocalShardWriter {
   readonly releasesChunks = true;
   private readonly chunks: Buffer[] = [];
   private received = 0;
@@ -208,12 +208,14 @@ class MemoryShardWriter implements ShardWriter {
     });
   }
 
-  async commit(options: { expected?: ExpectedDigests } = {}): Promise<ShardInfo> {
+  async commit(options: { expected?: ExpectedDigests; crc32c?: number } = {}): Promise<ShardInfo> {
     return this.failing(async () => {
       const { length = this.received } = this.options;
       if (this.received !== length) throw incomplete(this.received, length);
+      const bytes = Buffer.concat(this.chunks);
+      checkTransfer(crc32c(bytes), options.crc32c);
       const expected = { ...this.options.expected, ...options.expected };
-      const info = await this.put(Buffer.concat(this.chunks), { ...this.options, expected });
+      const info = await this.put(bytes, { ...this.options, expected });
       this.state = 'ended';
       return info;
     });

@@ -1,9 +1,9 @@
 import type { it } from '@jest/globals';
-import type { ShardCatalog, ShardStore } from '../shard-store.js';
+import type { LocalShardStore, ShardCatalog, ShardStore } from '../shard-store.js';
 
 /** What an implementation can do. What it lacks stands in the title of its suite, and its cases are left out. */
 export interface StoreAbilities {
-  /** It implements ShardCatalog too. */
+  /** It has the bytes itself: it implements ShardCatalog and LocalShardStore too. */
   catalog: boolean;
   remove: boolean;
   preconditions: boolean;
@@ -32,7 +32,7 @@ export const ALL_ABILITIES: StoreAbilities = {
 
 export interface StoreUnderTest {
   store: ShardStore;
-  catalog?: ShardCatalog;
+  catalog?: ShardCatalog & LocalShardStore;
   dispose(): Promise<void>;
 }
 
@@ -48,6 +48,6 @@ export interface ConditionalTest {
 /** What the cases get: the store of this run, and `it` or nothing by ability. */
 export interface SuiteContext {
   store(): ShardStore;
-  catalog(): ShardCatalog;
+  catalog(): ShardCatalog & LocalShardStore;
   itIf(ability: keyof StoreAbilities): ConditionalTest;
 }

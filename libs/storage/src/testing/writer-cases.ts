@@ -1,4 +1,5 @@
 import { expect, it } from '@jest/globals';
+import { crc32c } from '@node-rs/crc32';
 import { setImmediate } from 'node:timers/promises';
 import type { ExpectedDigests } from '../shard-store.js';
 import type { SuiteContext } from './store-under-test.js';
@@ -7,7 +8,7 @@ import { BIG_BYTES, bytesOf, digest, freshKey, giveUp, readObject, writeObject }
 const LONG_CHUNK_BYTES = 5 * 1024 * 1024;
 const LENGTHS = [0, 1000, 70_000, BIG_BYTES];
 
-export function writerCases({ store, itIf }: SuiteContext): void {
+export function writerCases({ store, catalog, itIf }: SuiteContext): void {
   itIf('atomicWrites').each(LENGTHS)('that are aborted after %d bytes leave the old state', async length => {
     const [absent, overwritten] = [freshKey(), freshKey()];
     await store().put(overwritten, bytesOf(10), {});
@@ -52,6 +53,21 @@ export function writerCases({ store, itIf }: SuiteContext): void {
     expect(await store().stat(key)).toBeUndefined();
     await writer.commit();
     expect((await store().stat(key))?.size).toBe(70_000);
+  });
+
+  itIf('catalog').each(LENGTHS)('store %d bytes only with the checksum that their sender told', async length => {
+    const [key, bytes] = [freshKey(), bytesOf(length)];
+    const sent = crc32c(bytes);
+    for (const told of [sent + 1, sent]) {
+      expect(await store().stat(key)).toBeUndefined();
+      const writer = await catalog().create(key, {});
+      await writer.write(bytes);
+      const committing = writer.commit({ crc32c: told });
+      if (told === sent) await committing;
+      else await expect(committing).rejects.toMatchObject({ code: 'request-malformed' });
+      await writer.abort();
+    }
+    expect((await readObject(store(), key))?.equals(bytes)).toBe(true);
   });
 
   itIf('digests').each(LENGTHS)('check the digests of %d bytes, told at the start or at the end', async length => {

@@ -15,7 +15,7 @@ export interface PutAnswering {
   tell: (error: unknown) => GranaryError;
 }
 
-/** Stores what has come, whole. Resolves to the status, or to those of a batch. Throws MalformedFrame. */
+/** Stores what has come, whole. Resolves to the status, or to those of a batch. Throws DamagedTransfer. */
 export async function answerPuts(answering: PutAnswering, body: IncomingWhole): Promise<number | readonly number[]> {
   const puts = body.takeAll();
   const [first] = puts;

@@ -1,9 +1,9 @@
 import type { GranaryError } from '#contracts';
-import type { ShardCatalog, ShardStore } from '../../shard-store.js';
+import type { LocalShardStore, ShardCatalog } from '../../shard-store.js';
 import type { Space } from '../codec/frame-types.js';
 
 /** A store as it is served: its objects, and what is told of all of them. */
-export type ServedStore = ShardStore & Pick<ShardCatalog, 'entries' | 'nameOf'>;
+export type ServedStore = LocalShardStore & Pick<ShardCatalog, 'entries' | 'nameOf'>;
 
 /** What a client may ask for, by its frame. */
 export type Operation = 'GET' | 'STAT' | 'PUT' | 'REMOVE' | 'LIST' | 'PING';

@@ -2,6 +2,7 @@ import type { Socket } from 'node:net';
 import { GranaryError } from '#contracts';
 import { StallWatch, unlessHeard } from '#time';
 import { breakConnection } from '../../break-connection.js';
+import { DamagedTransfer } from '../../declared-digests.js';
 import type { ShardInfo } from '../../shard-store.js';
 import { encodeEmpty, encodeFailure, encodeInfo, encodeRemoved } from '../codec/answer-frames.js';
 import { decodePutAll } from '../codec/batch-frames.js';
@@ -358,7 +359,7 @@ export class FrameSession {
 
   private readonly fail = (error: unknown): void => {
     if (this.phase === 'ended' || error instanceof ClientGone) return;
-    if (error instanceof MalformedFrame) return this.refuse(toRefusal(error));
+    if (error instanceof MalformedFrame || error instanceof DamagedTransfer) return this.refuse(toRefusal(error));
     void this.answerFailure(this.tell(error));
   };
 

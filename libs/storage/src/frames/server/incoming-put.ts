@@ -1,9 +1,10 @@
 import { crc32c } from '@node-rs/crc32';
 import { PacedTransfer } from '#time';
+import { checkTransfer } from '../../declared-digests.js';
 import type { WholePut } from '../codec/batch-frames.js';
 import { MalformedFrame } from '../codec/frame-types.js';
 import type { CommitRequest, PutRequest } from '../codec/request-frames.js';
-import type { ShardInfo, ShardWriter } from '../../shard-store.js';
+import type { LocalShardWriter, ShardInfo } from '../../shard-store.js';
 
 /** The body of a `put` on its way, or those of several: collected, since they are small. */
 export class IncomingWhole {
@@ -31,14 +32,14 @@ export class IncomingWhole {
     this.pieces.push(piece);
   }
 
-  /** All of it, in the order of the requests. Throws MalformedFrame if it is not what was sent. */
+  /** All of it, in the order of the requests. Throws DamagedTransfer. */
   takeAll(): WholePut[] {
     const [only] = this.pieces;
     const bytes = only !== undefined && this.pieces.length === 1 ? only : Buffer.concat(this.pieces);
     let at = 0;
     return this.requests.map(request => {
       const body = bytes.subarray(at, (at += request.length));
-      if (crc32c(body) !== request.crc32c) throw damaged();
+      checkTransfer(crc32c(body), request.crc32c);
       return { request, body };
     });
   }
@@ -46,11 +47,10 @@ export class IncomingWhole {
 
 /** The body of a `create` on its way into the store. */
 export class IncomingStream {
-  private checksum = 0;
   private readonly transfer: PacedTransfer;
 
   constructor(
-    private readonly writer: ShardWriter,
+    private readonly writer: LocalShardWriter,
     length: number | undefined,
   ) {
     this.transfer = new PacedTransfer(length);
@@ -61,21 +61,15 @@ export class IncomingStream {
   }
 
   take(piece: Buffer): Promise<void> | undefined {
-    this.checksum = crc32c(piece, this.checksum);
     return this.transfer.pace(piece.length, this.writer.write(piece));
   }
 
-  /** Throws MalformedFrame, and stores nothing, if the bytes are not those that were sent. */
-  commit({ crc32c: sent, expected }: CommitRequest): Promise<ShardInfo> {
-    if (this.checksum !== sent) throw damaged();
-    return this.writer.commit({ expected });
+  /** As LocalShardWriter. */
+  commit(request: CommitRequest): Promise<ShardInfo> {
+    return this.writer.commit(request);
   }
 
   abort(): Promise<void> {
     return this.writer.abort();
   }
-}
-
-function damaged(): MalformedFrame {
-  return new MalformedFrame('the bytes of an object have another checksum than they were sent with');
 }
