@@ -48,6 +48,7 @@ const { values } = parseArgs({
   },
 });
 
+const workers = Number(values.workers);
 const startedAt = new Date().toISOString();
 const given = values.target.map(text => parseTarget(text, parsePids(values.pid)));
 const scenarios = allScenarios().filter(({ id }) => isAsked(id, values.only));
@@ -75,8 +76,8 @@ write({
 async function measurePart(name: string, floors: Way['floors'], start?: Way['start']): Promise<Part> {
   const started: Started[] = [];
   try {
-    started.push(await startFloors(floors));
-    if (start !== undefined) started.push(await start(Number(values.workers)));
+    started.push(await startFloors(floors, workers));
+    if (start !== undefined) started.push(await start(workers));
     const targets = [...started.flatMap(each => each.targets), ...given];
     const brokerPort = started.find(each => each.brokerPort !== undefined)?.brokerPort;
     return {

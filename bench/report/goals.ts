@@ -11,6 +11,8 @@ export interface Verdict {
 /** Names of targets that goals speak of. `reference` is another implementation of the protocol, given with --target. */
 export const TARGETS = {
   cluster: 'granary-cluster',
+  /** One API server of one worker, and one data server. */
+  clusterOfTwo: 'granary-cluster-of-two',
   single: 'granary-single',
   full: 'granary-full-sqlite',
   /** With HOT_BLOB_CACHE_BYTES=0: every GET asks data servers. */
@@ -20,6 +22,9 @@ export const TARGETS = {
   standalone: 'granary-standalone-single',
   floor: 'floor-one-hop',
   twoHops: 'floor-two-hops',
+  /** As many processes as the cluster has. */
+  frames: 'floor-frames',
+  framesOfTwo: 'floor-frames-of-two',
   fileEach: 'floor-file-each',
   reference: 'reference',
 } as const;
@@ -27,12 +32,34 @@ export const TARGETS = {
 /** The goals of the plain cluster, the single node, the full cluster and standalone; each with what was measured in turns. */
 export function checkGoals(parts: readonly Part[]): Verdict[] {
   const find = (target: string, scenario: string) => findIn(partOf(target, parts), target, scenario);
-  const { cluster, single, full, fullCold, fullPostgres, standalone, floor, fileEach, reference } = TARGETS;
+  const {
+    cluster,
+    clusterOfTwo,
+    frames,
+    single,
+    full,
+    fullCold,
+    fullPostgres,
+    standalone,
+    floor,
+    fileEach,
+    reference,
+  } = TARGETS;
   const ratio = (goal: string, scenario: string, figure: Figure, [a, b]: readonly [string, string], bound: Bound) =>
     compare(goal, figure, find(a, scenario), findIn(partOf(a, parts), b, scenario), bound);
 
   return [
     ratio('GET 1 KiB c32: CPU ≤ 5 × floor', 'get-1KiB-c32', cpu, [cluster, floor], { atMost: 5 }),
+    ratio(
+      'GET 1 KiB c32, one worker and one data server: CPU ≤ 5 × floor',
+      'get-1KiB-c32',
+      cpu,
+      [clusterOfTwo, floor],
+      {
+        atMost: 5,
+      },
+    ),
+    ratio('GET 1 KiB c32: CPU ≤ 2.5 × raw frames', 'get-1KiB-c32', cpu, [cluster, frames], { atMost: 2.5 }),
     ratio('GET 64 KiB c32: CPU ≤ 6 × floor', 'get-64KiB-c32', cpu, [cluster, floor], { atMost: 6 }),
     ratio('GET 1 KiB c32: ≥ 30 × reference', 'get-1KiB-c32', rate, [cluster, reference], { atLeast: 30 }),
     ratio('GET 64 KiB c32: ≥ 30 × reference', 'get-64KiB-c32', rate, [cluster, reference], { atLeast: 30 }),

@@ -3,11 +3,15 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import { freePort } from '../../test/harness/free-port.js';
 import { tempDirectory } from '../../test/harness/temp-directory.js';
+import { withChildren } from '../processes.js';
 import { TARGETS } from '../report/goals.js';
 import type { Target } from '../target.js';
 import type { Started } from './started.js';
 
-export type FloorName = 'one-hop' | 'two-hops' | 'file-each';
+export type FloorName = 'one-hop' | 'two-hops' | 'frames' | 'frames-of-two' | 'file-each';
+
+/** What bench/floors/main.ts runs. */
+type FloorProgram = 'one-hop' | 'two-hops' | 'frame-store' | 'frame-front' | 'file-each';
 
 interface Floor {
   target: Target;
@@ -15,16 +19,21 @@ interface Floor {
 }
 
 const HOST = '127.0.4.1';
+/** Of a cluster of the harness. */
+const DATA_SERVERS = 6;
 const program = join(import.meta.dirname, '..', 'floors', 'main.js');
-const STARTS: Record<FloorName, () => Promise<Floor>> = {
+/** `workers`: of what answers HTTP, where the floor is to have as many processes as the cluster. */
+const STARTS: Record<FloorName, (workers: number) => Promise<Floor>> = {
   'one-hop': () => start(TARGETS.floor, 'one-hop'),
   'two-hops': startTwoHops,
+  frames: workers => startFrames(TARGETS.frames, workers, DATA_SERVERS),
+  'frames-of-two': () => startFrames(TARGETS.framesOfTwo, 1, 1),
   'file-each': () => start(TARGETS.fileEach, 'file-each', '--directory', tempDirectory('floor')),
 };
 
 /** Each in a process of its own. */
-export async function startFloors(names: readonly FloorName[]): Promise<Started> {
-  const floors = await Promise.all(names.map(name => STARTS[name]()));
+export async function startFloors(names: readonly FloorName[], workers: number): Promise<Started> {
+  const floors = await Promise.all(names.map(name => STARTS[name](workers)));
   const children = floors.flatMap(floor => floor.children);
   return {
     targets: floors.map(({ target }) => target),
@@ -46,7 +55,18 @@ async function startTwoHops(): Promise<Floor> {
   };
 }
 
-async function start(name: string, floor: FloorName, ...options: string[]): Promise<Floor> {
+async function startFrames(name: string, workers: number, count: number): Promise<Floor> {
+  const stores = await Promise.all(Array.from({ length: count }, (_, index) => start(`store ${index}`, 'frame-store')));
+  const upstream = stores.map(({ target }) => `${target.host}:${target.port}`).join(',');
+  const front = await start(name, 'frame-front', '--upstream', upstream, '--workers', String(workers));
+  const pids = [...front.target.pids, ...stores.flatMap(({ target }) => target.pids)];
+  return {
+    target: { ...front.target, pids: withChildren(pids) },
+    children: [...front.children, ...stores.flatMap(({ children }) => children)],
+  };
+}
+
+async function start(name: string, floor: FloorProgram, ...options: string[]): Promise<Floor> {
   const port = await freePort(HOST);
   const child = spawn(process.execPath, [program, floor, '--listen', `${HOST}:${port}`, ...options], {
     env: { ...process.env, UV_THREADPOOL_SIZE: '16' },

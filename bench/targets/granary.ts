@@ -25,8 +25,8 @@ const env = { LOG_LEVEL: 'warn' };
 
 /**
  * Granary in each way it runs, from dist/: a single node; six data servers with one API server for the plain
- * cluster and for the full one on SQLite and on PostgreSQL (whose own processes are not counted); and standalone
- * with one copy. Those with metadata keep small objects in memory, as they do by default; "cold" does not.
+ * cluster and for the full one on SQLite and on PostgreSQL (whose own processes are not counted); a plain cluster of
+ * two processes, which shows what the hop costs by itself; and standalone with one copy. Those with metadata keep small objects in memory, as they do by default; "cold" does not.
  */
 export const WAYS: readonly Way[] = [
   {
@@ -34,16 +34,30 @@ export const WAYS: readonly Way[] = [
     floors: ['one-hop', 'file-each'],
     start: async () => started(TARGETS.single, [await startSingleNode({ env })]),
   },
-  { name: TARGETS.cluster, floors: ['one-hop', 'two-hops'], start: workers => startCluster(TARGETS.cluster, workers) },
+  {
+    name: TARGETS.cluster,
+    floors: ['one-hop', 'two-hops', 'frames'],
+    start: workers => startCluster(TARGETS.cluster, { WORKERS: String(workers) }),
+  },
+  {
+    name: TARGETS.clusterOfTwo,
+    floors: ['one-hop', 'two-hops', 'frames-of-two'],
+    start: () => startCluster(TARGETS.clusterOfTwo, { WORKERS: '1' }, 1),
+  },
   {
     name: TARGETS.full,
     floors: ['one-hop'],
-    start: workers => startCluster(TARGETS.full, workers, { METADATA_URL: sqliteUrl() }),
+    start: workers => startCluster(TARGETS.full, { WORKERS: String(workers), METADATA_URL: sqliteUrl() }),
   },
   {
     name: TARGETS.fullCold,
     floors: ['one-hop'],
-    start: workers => startCluster(TARGETS.fullCold, workers, { METADATA_URL: sqliteUrl(), HOT_BLOB_CACHE_BYTES: '0' }),
+    start: workers =>
+      startCluster(TARGETS.fullCold, {
+        WORKERS: String(workers),
+        METADATA_URL: sqliteUrl(),
+        HOT_BLOB_CACHE_BYTES: '0',
+      }),
   },
   { name: TARGETS.fullPostgres, floors: ['one-hop'], start: startOnPostgres },
   {
@@ -58,15 +72,16 @@ export const WAYS: readonly Way[] = [
 
 async function startCluster(
   name: string,
-  workers: number,
-  apiEnv: NonNullable<ClusterOptions['apiEnv']> = {},
+  apiEnv: NonNullable<ClusterOptions['apiEnv']>,
+  dataServers?: number,
 ): Promise<Started> {
   const broker = await startBroker();
   const cluster = await Cluster.start({
     brokerUrl: broker.url,
     apiServers: 1,
     env,
-    apiEnv: { WORKERS: String(workers), ...apiEnv },
+    apiEnv,
+    ...(dataServers !== undefined && { dataServers }),
   });
   return {
     ...started(name, [...cluster.apis, ...cluster.datas]),
@@ -81,7 +96,10 @@ async function startCluster(
 async function startOnPostgres(workers: number): Promise<Started> {
   const postgres = await startPostgres();
   const { url } = await freshDatabase(postgres.url);
-  const { stop, ...cluster } = await startCluster(TARGETS.fullPostgres, workers, { METADATA_URL: url });
+  const { stop, ...cluster } = await startCluster(TARGETS.fullPostgres, {
+    WORKERS: String(workers),
+    METADATA_URL: url,
+  });
   return {
     ...cluster,
     stop: async () => {
