@@ -16,6 +16,9 @@ import { sweepMetrics } from './upkeep/sweep-metrics.js';
 import { Sweeper } from './upkeep/sweeper.js';
 import { openVersions } from './versions/versions.module.js';
 
+/** Nobody has to be woken for a round then; and one is written while the one before is committed. */
+const WRITES_PER_LOCAL_ROUND = 16;
+
 export interface FullObjectsSettings {
   metadataUrl: string;
   /** For native objects; undefined leaves it as it is in the database. */
@@ -56,7 +59,11 @@ export async function serveFullObjects(parts: FullObjectsParts): Promise<ServedO
     servers,
     hot,
     report: trouble => shortfalls.report(trouble),
-    settings: { segmentSizeBytes, smallSegmentBytes },
+    settings: {
+      segmentSizeBytes,
+      smallSegmentBytes,
+      ...(parts.localServers !== undefined && { writesPerRound: WRITES_PER_LOCAL_ROUND }),
+    },
   });
   const graceMs = settings.blobGraceSeconds * 1000;
   const sweeper = new Sweeper({ metadata, blobs, graceMs, metrics: sweepMetrics(metrics), logger });

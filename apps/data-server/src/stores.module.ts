@@ -1,7 +1,7 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { LogicalClock } from '#cluster';
-import type { ShardCatalog, ShardStore, StoreUsage } from '#storage';
+import type { LocalShardStore, ShardCatalog, StoreUsage } from '#storage';
 import {
   FileShardStore,
   openStorageDirectory,
@@ -17,9 +17,9 @@ export interface Stores {
   /** The server's id, which its directory remembers. */
   serverId: string;
   /** By name: the objects of a plain cluster or a single node. */
-  objects: ShardStore & ShardCatalog;
+  objects: LocalShardStore & ShardCatalog;
   /** By blob, segment and number: the shards of a full cluster. Undefined in a single node. */
-  shards: (ShardStore & ShardCatalog) | undefined;
+  shards: (LocalShardStore & ShardCatalog) | undefined;
   /** Of all of it. */
   usage: () => Promise<StoreUsage>;
   close(): Promise<void>;

@@ -11,6 +11,7 @@ export type {
   CreateOptions,
   ExpectedDigests,
   ListedEntry,
+  LocalShardStore,
   OpenOptions,
   Precondition,
   PutOptions,

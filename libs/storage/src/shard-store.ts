@@ -113,6 +113,8 @@ export interface LocalShardStore extends ShardStore {
 }
 
 export interface LocalShardWriter extends ShardWriter {
+  /** So that no writer that would not look at the sum passes for one that does. */
+  readonly checksTransfers: true;
   /** `crc32c`: of all the bytes, as their sender computed it. If others came nothing is stored: DamagedTransfer, `request-malformed`. */
   commit(options?: { expected?: ExpectedDigests; crc32c?: number }): Promise<ShardInfo>;
 }

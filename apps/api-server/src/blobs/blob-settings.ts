@@ -3,6 +3,8 @@ export interface BlobSettings {
   /** Contents up to this size are replicated whole rather than erasure-coded. Bytes. */
   smallSegmentBytes: number;
   segmentSizeBytes: number;
+  /** Tiny writes that set out together, at most. */
+  writesPerRound: number;
   /** How long a small write that has its quorum waits for the copies that are still out. */
   stragglerGraceMs: number;
   /** How long a server may hold up a quorum of others within a segment, beyond the time they take themselves. */
@@ -22,6 +24,7 @@ export interface BlobSettings {
 export const DEFAULT_BLOB_SETTINGS: BlobSettings = {
   smallSegmentBytes: 128 * 1024,
   segmentSizeBytes: 64 * 1024 * 1024,
+  writesPerRound: 128,
   stragglerGraceMs: 100,
   laggardMs: 1000,
   hedgeMs: 300,

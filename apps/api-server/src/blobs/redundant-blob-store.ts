@@ -49,7 +49,7 @@ export class RedundantBlobStore implements BlobStore {
 
   constructor({ servers, report, settings, hot = COLD }: RedundantBlobStoreOptions) {
     const all = { ...DEFAULT_BLOB_SETTINGS, ...settings };
-    const [slow, rounds] = [new SlowServers(all.avoidSlowMs), new WriteRounds()];
+    const [slow, rounds] = [new SlowServers(all.avoidSlowMs), new WriteRounds(all.writesPerRound)];
     this.parts = { servers, report, settings: all, slow, rounds, hot };
   }
 

@@ -61,9 +61,10 @@ export class CommitQueue {
       ...(this.options.execArgv === undefined ? {} : { execArgv: [...this.options.execArgv] }),
     });
     const [answer] = (await once(thread, 'message')) as [CommitAnswer];
-    if ('refused' in answer) {
+    if ('refused' in answer || this.#isClosed) {
       await thread.terminate();
-      throw errorOf(answer.refused);
+      if ('refused' in answer) throw errorOf(answer.refused);
+      return;
     }
     thread.on('message', (answer: CommitAnswer) => this.#settle('outcomes' in answer ? answer.outcomes : []));
     // The exit follows.
@@ -126,9 +127,14 @@ export class CommitQueue {
       this.#renewIfLate(change);
       this.#sent.set(change.id, change);
     }
-    this.#isBusy = true;
     const changes = group.map(({ id, name, args }) => ({ id, name, args }));
-    this.#thread.postMessage({ changes } satisfies CommitGroup);
+    try {
+      this.#thread.postMessage({ changes } satisfies CommitGroup);
+      this.#isBusy = true;
+    } catch (error) {
+      // An argument that cannot be sent.
+      for (const { id } of group) this.#take(id)?.reject(unavailable(String(error)));
+    }
   }
 
   #settle(outcomes: readonly CommitOutcome[]): void {

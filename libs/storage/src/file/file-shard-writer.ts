@@ -17,6 +17,7 @@ export interface ObjectLimits {
 
 /** Collects a small object in memory; turns to a file when there is more. */
 export class FileShardWriter implements LocalShardWriter {
+  readonly checksTransfers = true;
   readonly releasesChunks = true;
   private collected: Buffer[] = [];
   private received = 0;
@@ -74,13 +75,10 @@ export class FileShardWriter implements LocalShardWriter {
     const { length = this.received } = this.options;
     if (this.received !== length) throw incomplete(this.received, length);
     if (this.file !== undefined) {
-      const written = await this.file.finish(expected);
-      checkTransfer(written.crc, sent);
-      return commitLarge(this.parts, this.name, this.file, written, this.options);
+      return commitLarge(this.parts, this.name, this.file, await this.file.finish(expected, sent), this.options);
     }
     const bytes = Buffer.concat(this.collected);
-    checkTransfer(crc32c(bytes), sent);
-    return storeSmall(this.parts, this.name, bytes, { ...this.options, expected }, this.claim);
+    return storeSmall(this.parts, this.name, bytes, { ...this.options, expected, sent }, this.claim);
   }
 
   private async turnToFile(chunk: Buffer): Promise<void> {
@@ -127,16 +125,18 @@ export class FileShardWriter implements LocalShardWriter {
   }
 }
 
-/** Checks and commits a small object that is whole in memory. */
+/** Checks and commits a small object that is whole in memory. `sent`: the CRC-32C that its sender told. */
 export async function storeSmall(
   parts: StoreParts,
   name: ObjectName,
   bytes: Buffer,
-  options: CreateOptions,
+  options: CreateOptions & { sent?: number | undefined },
   claim: SpaceClaim,
 ): Promise<ShardInfo> {
+  const crc = crc32c(bytes);
+  checkTransfer(crc, options.sent);
   checkDigests(bytes, options.expected);
-  const written = { size: bytes.length, etag: contentHash.of(bytes), crc: crc32c(bytes) };
+  const written = { size: bytes.length, etag: contentHash.of(bytes), crc };
   claim.wrote(bytes.length);
   return commitSmall(parts, name, bytes, written, options);
 }

@@ -1,7 +1,7 @@
 import type { KeyHash } from '#contracts';
 import type { BufferPool } from '../buffer-pool.js';
 import { contentHash, type ContentHasher } from '../content-hash.js';
-import { DigestComputation, declaredAlgorithms } from '../declared-digests.js';
+import { DigestComputation, checkTransfer, declaredAlgorithms } from '../declared-digests.js';
 import type { ExpectedDigests } from '../shard-store.js';
 import { BlockChecksums } from './block-checksums.js';
 import { readFully, syncDirectory, unlinkIfThere, writeFully } from './disk-access.js';
@@ -67,10 +67,14 @@ export class LargeFileWriter {
     return this.used < this.buffer.length ? undefined : this.writeRest(chunk.subarray(gathered));
   }
 
-  /** Ends the bytes and checks digests; those that come only now cost another reading of the file. */
-  async finish(expected: ExpectedDigests): Promise<WrittenBytes> {
+  /**
+   * Ends the bytes, and checks that they are those that were `sent` (their CRC-32C), and their digests; those that come
+   * only now cost another reading of the file.
+   */
+  async finish(expected: ExpectedDigests, sent: number | undefined): Promise<WrittenBytes> {
     await this.flush();
     await this.writing;
+    checkTransfer(this.checksums.whole, sent);
     this.digests.check(expected);
     await this.checkLateDigests(expected);
     return { size: this.position, etag: this.hasher.digest(), crc: this.checksums.whole };

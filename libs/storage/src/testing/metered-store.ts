@@ -1,6 +1,8 @@
+import { crc32c } from '@node-rs/crc32';
 import type { ObjectName } from '#contracts';
+import { checkTransfer } from '../declared-digests.js';
 import { MemoryShardStore } from '../memory/memory-shard-store.js';
-import type { CreateOptions, OpenOptions, ShardReader, ShardWriter } from '../shard-store.js';
+import type { CreateOptions, LocalShardWriter, OpenOptions, ShardReader } from '../shard-store.js';
 
 /** Knows how many bytes of streams it gave or took in one turn of the event loop, at most. */
 export class MeteredStore extends MemoryShardStore {
@@ -21,9 +23,10 @@ export class MeteredStore extends MemoryShardStore {
     return { ...reader, copyTo };
   }
 
-  override async create(key: ObjectName, options: CreateOptions): Promise<ShardWriter> {
+  override async create(key: ObjectName, options: CreateOptions): Promise<LocalShardWriter> {
     const chunks: Buffer[] = [];
     return {
+      checksTransfers: true,
       releasesChunks: true,
       // At once, always: nothing but the mover itself makes it wait.
       write: chunk => {
@@ -31,7 +34,11 @@ export class MeteredStore extends MemoryShardStore {
         chunks.push(Buffer.from(chunk));
         return undefined;
       },
-      commit: late => this.put(key, Buffer.concat(chunks), { ...options, ...late }),
+      commit: ({ crc32c: sent, ...late } = {}) => {
+        const bytes = Buffer.concat(chunks);
+        checkTransfer(crc32c(bytes), sent);
+        return this.put(key, bytes, { ...options, ...late });
+      },
       abort: async () => {},
     };
   }

@@ -6,7 +6,7 @@ import { WriteRounds } from './write-rounds.js';
 
 /** Writes that end by command, and the leaders they were given. */
 class Writes {
-  readonly rounds = new WriteRounds();
+  readonly rounds = new WriteRounds(128);
   readonly leaders: BlobId[] = [];
   readonly ids: BlobId[] = [];
   readonly ends: (() => void)[] = [];
@@ -25,6 +25,10 @@ class Writes {
   endAll(): void {
     for (const end of this.ends.splice(0)) end();
   }
+}
+
+function throwAtOnce(): never {
+  throw new Error('not even begun');
 }
 
 async function turns(count = 3): Promise<void> {
@@ -60,11 +64,38 @@ describe('rounds of writes', () => {
 
     it('wait for as many', async () => {
       void writes.begin(2);
+      jest.advanceTimersByTime(3);
       await turns();
       expect(writes.leaders).toHaveLength(3);
       void writes.begin(1);
       await turns();
       expect(writes.leaders.slice(3)).toEqual(Array.from({ length: 3 }, () => writes.ids[3]));
+    });
+
+    it('have waited then: nobody else begins before they are done', async () => {
+      void writes.begin(2);
+      void writes.begin(1);
+      await turns();
+      expect(writes.leaders).toHaveLength(6);
+      void writes.begin(1);
+      jest.advanceTimersByTime(5);
+      await turns();
+      expect(writes.leaders).toHaveLength(6);
+    });
+
+    it('wait a moment for those that do not come back, each time', async () => {
+      void writes.begin(2);
+      jest.advanceTimersByTime(4);
+      await turns();
+      expect(writes.leaders).toHaveLength(5);
+      writes.endAll();
+      await turns();
+      void writes.begin(1);
+      await turns();
+      expect(writes.leaders).toHaveLength(5);
+      jest.advanceTimersByTime(4);
+      await turns();
+      expect(writes.leaders).toHaveLength(6);
     });
 
     it('wait only a moment for those that do not come back, and the next then for nobody', async () => {
@@ -91,8 +122,22 @@ describe('rounds of writes', () => {
     expect(writes.leaders[1]).toBe(writes.ids[ids]);
   });
 
+  it('go on behind one that throws before it has begun', async () => {
+    const rounds = new WriteRounds(128);
+    await expect(rounds.join(newBlobId(), throwAtOnce)).rejects.toThrow('not even begun');
+    await expect(rounds.join(newBlobId(), async () => 'written')).resolves.toBe('written');
+  });
+
+  it('are no larger than they may be', async () => {
+    const rounds = new WriteRounds(2);
+    const leaders: BlobId[] = [];
+    const writes = Array.from({ length: 5 }, () => rounds.join(newBlobId(), async leader => leaders.push(leader)));
+    await Promise.all(writes);
+    expect(new Set(leaders).size).toBe(3);
+  });
+
   it('are bounded in size, and settle each write as it does', async () => {
-    const rounds = new WriteRounds();
+    const rounds = new WriteRounds(128);
     const leaders = new Set<BlobId>();
     const outcomes = await Promise.allSettled(
       Array.from({ length: 300 }, (_, index) =>

@@ -2,8 +2,6 @@ import type { BlobId } from '#metadata';
 
 /** How long a round holds back the next. Most are over sooner; one with a slow server in it must not hold up the others. */
 const HELD_BACK_MS = 10;
-/** Those that go together at most. */
-const MAX_WRITES = 128;
 /** How long a round waits for as many as the last one had. */
 const GATHER_MS = 4;
 
@@ -19,7 +17,7 @@ interface Waiting {
  * and goes where it would go alone, so that rounds are spread over the servers as single writes are. A round
  * waits a moment until it is as large as the last one was, since clients that were answered together come back
  * one after the other; a write alone, behind another that was alone, waits for nobody. No more writes wait than
- * requests are open, and none for longer than HELD_BACK_MS + GATHER_MS for each MAX_WRITES before it.
+ * requests are open, and none for longer than HELD_BACK_MS + GATHER_MS for each round before it.
  */
 export class WriteRounds {
   private readonly waiting: Waiting[] = [];
@@ -27,10 +25,20 @@ export class WriteRounds {
   private lastSize = 1;
   private gathering: NodeJS.Timeout | undefined;
 
+  /** `maxWrites`: those that go together. */
+  constructor(private readonly maxWrites: number) {}
+
   /** Begins the write when its turn has come, with the blob that leads its round, and settles as it does. */
   join<T>(blobId: BlobId, write: (leader: BlobId) => Promise<T>): Promise<T> {
     return new Promise((resolve, reject) => {
-      this.waiting.push({ blobId, begin: leader => write(leader).then(resolve, reject) });
+      const begin = async (leader: BlobId): Promise<void> => {
+        try {
+          resolve(await write(leader));
+        } catch (error) {
+          reject(error);
+        }
+      };
+      this.waiting.push({ blobId, begin });
       this.startNext();
     });
   }
@@ -46,7 +54,7 @@ export class WriteRounds {
     this.gathering = undefined;
     this.isUnderWay = true;
     // Those of the same turn of the event loop go together.
-    setImmediate(() => void this.run(this.waiting.splice(0, MAX_WRITES)));
+    setImmediate(() => void this.run(this.waiting.splice(0, this.maxWrites)));
   };
 
   private async run(round: readonly Waiting[]): Promise<void> {

@@ -9,7 +9,7 @@ import { FRAMES_UPGRADE, GranaryError, ROUTES, toObjectName } from '#contracts';
 import { drainServer } from '#http';
 import { MemoryShardStore } from '../../memory/index.js';
 import { RemoteStores } from '../../remote/remote-stores.js';
-import type { ShardReader, ShardWriter } from '../../shard-store.js';
+import type { ShardReader } from '../../shard-store.js';
 import { decodeFailure, encodeEmpty, encodeInfo } from '../codec/answer-frames.js';
 import { decodeOutcomes, encodePutAll } from '../codec/batch-frames.js';
 import { FrameParser } from '../codec/frame-parser.js';
@@ -306,9 +306,10 @@ describe('a client that sends', () => {
     let [begun, aborted] = [0, 0];
     const createOriginal = store.create.bind(store);
     store.create = async (key, options) => {
-      const writer: ShardWriter = await createOriginal(key, options);
+      const writer = await createOriginal(key, options);
       begun += 1;
       return {
+        checksTransfers: true,
         write: chunk => writer.write(chunk),
         commit: o => writer.commit(o),
         abort: async () => void (aborted += 1),
