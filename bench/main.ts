@@ -58,11 +58,19 @@ const timing = {
   warmUpSeconds: Number(values['warm-up'] ?? (values.quick ? 1 : 10)),
 };
 
+const withGranary = given.length === 0 || values['with-granary'];
+const ways = withGranary ? WAYS.filter(({ name }) => isAsked(name, values.way)) : [];
+if (values.way.length > 0 && ways.length === 0) {
+  throw new Error(
+    `--way ${values.way.join(', ')}: no such way is measured; there are ${WAYS.map(({ name }) => name).join(', ')}`,
+  );
+}
+const ours = new Set<string>(WAYS.map(({ name }) => name));
+for (const { name } of given) if (ours.has(name)) throw new Error(`--target ${name}: Granary's own is called so`);
+
 const parts: Part[] = [];
-if (given.length === 0 || values['with-granary']) {
-  for (const { name, floors, start } of WAYS) {
-    if (isAsked(name, values.way)) parts.push(await measurePart(name, floors, start));
-  }
+if (withGranary) {
+  for (const { name, floors, start } of ways) parts.push(await measurePart(name, floors, start));
 } else parts.push(await measurePart('given targets', ['one-hop', 'two-hops', 'file-each']));
 write({
   startedAt,

@@ -76,16 +76,20 @@ async function startCluster(
   dataServers?: number,
 ): Promise<Started> {
   const broker = await startBroker();
-  const cluster = await Cluster.start({
-    brokerUrl: broker.url,
-    apiServers: 1,
-    env,
-    apiEnv,
-    ...(dataServers !== undefined && { dataServers }),
-  });
+  const cluster = await orStop(
+    broker,
+    Cluster.start({
+      brokerUrl: broker.url,
+      apiServers: 1,
+      env,
+      apiEnv,
+      ...(dataServers !== undefined && { dataServers }),
+    }),
+  );
   return {
     ...started(name, [...cluster.apis, ...cluster.datas]),
-    brokerPort: Number(new URL(broker.url).port),
+    // Of another's broker the connections of others would count too, or none.
+    ...(broker.owned && { brokerPort: Number(new URL(broker.url).port) }),
     stop: async () => {
       await cluster.stop();
       await broker.stop();
@@ -95,11 +99,10 @@ async function startCluster(
 
 async function startOnPostgres(workers: number): Promise<Started> {
   const postgres = await startPostgres();
-  const { url } = await freshDatabase(postgres.url);
-  const { stop, ...cluster } = await startCluster(TARGETS.fullPostgres, {
-    WORKERS: String(workers),
-    METADATA_URL: url,
-  });
+  const starting = freshDatabase(postgres.url).then(({ url }) =>
+    startCluster(TARGETS.fullPostgres, { WORKERS: String(workers), METADATA_URL: url }),
+  );
+  const { stop, ...cluster } = await orStop(postgres, starting);
   return {
     ...cluster,
     stop: async () => {
@@ -107,6 +110,16 @@ async function startOnPostgres(workers: number): Promise<Started> {
       await postgres.stop();
     },
   };
+}
+
+/** What was started for something that then does not start must not stay. */
+async function orStop<T>(before: { stop(): Promise<unknown> }, starting: Promise<T>): Promise<T> {
+  try {
+    return await starting;
+  } catch (error) {
+    await before.stop();
+    throw error;
+  }
 }
 
 function sqliteUrl(): string {
