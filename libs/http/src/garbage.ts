@@ -51,7 +51,8 @@ export function settleHeap(): void {
 
 /**
  * While a tick is pending its hidden class survives the collection. Otherwise the next one would have another, and
- * V8, having seen two, would make every tick of the process in a slow way for good: 440 instead of 90 ns on Node 20 (bench/ticks.ts).
+ * V8, having seen two, would make every tick of the process in a slow way for good: 440 instead of 90 ns on Node 20
+ * (bench/ticks.ts).
  */
 function keepTickShape(): void {
   process.nextTick(() => undefined);

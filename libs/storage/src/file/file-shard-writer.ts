@@ -1,7 +1,8 @@
 import { crc32c } from '@node-rs/crc32';
 import { GranaryError, type ObjectName } from '#contracts';
 import { contentHash } from '../content-hash.js';
-import { checkDigests, checkTransfer } from '../declared-digests.js';
+import { checkTransfer } from '../damaged-transfer.js';
+import { checkDigests } from '../declared-digests.js';
 import type { CreateOptions, ExpectedDigests, LocalShardWriter, ShardInfo } from '../shard-store.js';
 import { commitLarge, commitSmall } from './commit-object.js';
 import { diskError } from './disk-access.js';

@@ -1,7 +1,8 @@
 import type { KeyHash } from '#contracts';
 import type { BufferPool } from '../buffer-pool.js';
 import { contentHash, type ContentHasher } from '../content-hash.js';
-import { DigestComputation, checkTransfer, declaredAlgorithms } from '../declared-digests.js';
+import { checkTransfer } from '../damaged-transfer.js';
+import { DigestComputation, declaredAlgorithms } from '../declared-digests.js';
 import type { ExpectedDigests } from '../shard-store.js';
 import { BlockChecksums } from './block-checksums.js';
 import { readFully, syncDirectory, unlinkIfThere, writeFully } from './disk-access.js';

@@ -10,7 +10,8 @@ import {
   type StampSource,
 } from '../commit-rules.js';
 import { contentHash } from '../content-hash.js';
-import { checkDigests, checkTransfer } from '../declared-digests.js';
+import { checkTransfer } from '../damaged-transfer.js';
+import { checkDigests } from '../declared-digests.js';
 import type {
   CatalogEntry,
   CreateOptions,

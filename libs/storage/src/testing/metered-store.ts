@@ -1,6 +1,6 @@
 import { crc32c } from '@node-rs/crc32';
 import type { ObjectName } from '#contracts';
-import { checkTransfer } from '../declared-digests.js';
+import { checkTransfer } from '../damaged-transfer.js';
 import { MemoryShardStore } from '../memory/memory-shard-store.js';
 import type { CreateOptions, LocalShardWriter, OpenOptions, ShardReader } from '../shard-store.js';
 

@@ -25,7 +25,7 @@ export class WriteRounds {
   private lastSize = 1;
   private gathering: NodeJS.Timeout | undefined;
 
-  /** `maxWrites`: those that go together. */
+  /** `maxWrites`: those that go together at most. */
   constructor(private readonly maxWrites: number) {}
 
   /** Begins the write when its turn has come, with the blob that leads its round, and settles as it does. */

@@ -2,7 +2,7 @@ import type { Socket } from 'node:net';
 import { GranaryError } from '#contracts';
 import { StallWatch, unlessHeard } from '#time';
 import { breakConnection } from '../../break-connection.js';
-import { DamagedTransfer } from '../../declared-digests.js';
+import { DamagedTransfer } from '../../damaged-transfer.js';
 import type { ShardInfo } from '../../shard-store.js';
 import { encodeEmpty, encodeFailure, encodeInfo, encodeRemoved } from '../codec/answer-frames.js';
 import { decodePutAll } from '../codec/batch-frames.js';

@@ -1,6 +1,6 @@
 import { crc32c } from '@node-rs/crc32';
 import { PacedTransfer } from '#time';
-import { checkTransfer } from '../../declared-digests.js';
+import { checkTransfer } from '../../damaged-transfer.js';
 import type { WholePut } from '../codec/batch-frames.js';
 import { MalformedFrame } from '../codec/frame-types.js';
 import type { CommitRequest, PutRequest } from '../codec/request-frames.js';
