@@ -65,8 +65,9 @@ if (values.way.length > 0 && ways.length === 0) {
     `--way ${values.way.join(', ')}: no such way is measured; there are ${WAYS.map(({ name }) => name).join(', ')}`,
   );
 }
-const ours = new Set<string>(WAYS.map(({ name }) => name));
-for (const { name } of given) if (ours.has(name)) throw new Error(`--target ${name}: Granary's own is called so`);
+const { reference: _, ...own } = TARGETS;
+const taken = given.find(({ name }) => Object.values<string>(own).includes(name));
+if (taken !== undefined) throw new Error(`--target ${taken.name}: one of the bench's own is called so`);
 
 const parts: Part[] = [];
 if (withGranary) {

@@ -5,7 +5,7 @@ import { connect, createServer, type Server, type Socket } from 'node:net';
 /**
  * Granary's data path with nothing of Granary in it: HTTP in, a length-prefixed frame to one of several processes
  * that keep objects in memory, one exchange at a time on each pooled connection. What is left out: durability,
- * checksums, conditions, ranges, deadlines, errors. Objects are read and written whole.
+ * checksums, conditions, ranges, deadlines, errors. Objects are read and written whole, so it is no floor for large ones.
  *
  * A request is `u32` length of what follows, `u8` what to do, `u16` length of the name, the name, the body; an
  * answer `u32` length of the body, the body. What is not there is empty.

@@ -1,6 +1,7 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
+import { DATA_SERVERS } from '../../test/harness/cluster.js';
 import { freePort } from '../../test/harness/free-port.js';
 import { tempDirectory } from '../../test/harness/temp-directory.js';
 import { withChildren } from '../processes.js';
@@ -19,8 +20,6 @@ interface Floor {
 }
 
 const HOST = '127.0.4.1';
-/** Of a cluster of the harness. */
-const DATA_SERVERS = 6;
 const program = join(import.meta.dirname, '..', 'floors', 'main.js');
 /** `workers`: of what answers HTTP, where the floor is to have as many processes as the cluster. */
 const STARTS: Record<FloorName, (workers: number) => Promise<Floor>> = {

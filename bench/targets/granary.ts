@@ -26,7 +26,8 @@ const env = { LOG_LEVEL: 'warn' };
 /**
  * Granary in each way it runs, from dist/: a single node; six data servers with one API server for the plain
  * cluster and for the full one on SQLite and on PostgreSQL (whose own processes are not counted); a plain cluster of
- * two processes, which shows what the hop costs by itself; and standalone with one copy. Those with metadata keep small objects in memory, as they do by default; "cold" does not.
+ * two processes, which shows what the hop costs by itself; and standalone with one copy. Those with metadata keep
+ * small objects in memory, as they do by default; "cold" does not.
  */
 export const WAYS: readonly Way[] = [
   {

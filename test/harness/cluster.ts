@@ -6,6 +6,9 @@ import { ServerProcess } from './server-process.js';
 import { tempDirectory } from './temp-directory.js';
 import { waitUntil } from './wait-until.js';
 
+/** Of a cluster, unless told otherwise. */
+export const DATA_SERVERS = 6;
+
 export interface ClusterOptions {
   brokerUrl: string;
   apiServers?: number;
@@ -43,7 +46,7 @@ export class Cluster {
   /** Resolves when every API server sees every data server ready. */
   static async start(options: ClusterOptions): Promise<Cluster> {
     const datas = await Promise.all(
-      Array.from({ length: options.dataServers ?? 6 }, (_, index) => dataServer(options, index)),
+      Array.from({ length: options.dataServers ?? DATA_SERVERS }, (_, index) => dataServer(options, index)),
     );
     const apis = await Promise.all(
       Array.from({ length: options.apiServers ?? 2 }, (_, index) => apiServer(options, index)),
